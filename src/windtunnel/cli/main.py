@@ -1,0 +1,45 @@
+"""The `windtunnel` command: its list of commands, and how it fails.
+
+Command modules import only the standard library, Typer and `core` at their top; the rooms behind a
+command are imported when it runs, so that `--help` and `env` answer at once.
+"""
+
+import sys
+
+import typer
+
+from windtunnel import __version__
+from windtunnel.core.errors import WindtunnelError
+
+app = typer.Typer(
+    name="windtunnel",
+    help="Test, tune and size ML inference endpoints on the ground, before they fly.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer hands an eager option's value over
+    if wanted:
+        typer.echo(f"windtunnel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(  # noqa: ARG001, FBT001 - acted on by its callback
+        False, "--version", help="Print the version.", is_eager=True, callback=_print_version
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; an explained failure is one sentence on stderr and its exit code."""
+    try:
+        app()
+    except WindtunnelError as error:
+        typer.echo(f"windtunnel: {error}", err=True)
+        sys.exit(error.exit_code)

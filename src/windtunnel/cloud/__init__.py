@@ -1,0 +1,1 @@
+"""The local SageMaker: a real control plane, real instances, real metrics."""

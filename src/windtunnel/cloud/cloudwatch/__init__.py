@@ -1,0 +1,1 @@
+"""Samples in; windowed statistics out."""

@@ -1,0 +1,1 @@
+"""Instances: start, health, drain, replace."""

@@ -1,0 +1,1 @@
+"""What SageMaker leans on: S3, STS."""

@@ -1,0 +1,1 @@
+"""One invocation: choose the instance, forward, measure."""

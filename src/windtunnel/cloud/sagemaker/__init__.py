@@ -1,0 +1,1 @@
+"""What should exist: models, endpoint configs, endpoints, tags, and their lifecycles."""

@@ -1,0 +1,93 @@
+"""Every limit in one place, each with its origin.
+
+A queue, body, header, archive, log or cache without a line here is a bug. Sizes are in bytes,
+durations in seconds.
+"""
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+# --- HTTP in, `http/server.py` ---------------------------------------------------------------
+# nginx allows 4 buffers of 8 KiB for a request's head (large_client_header_buffers), Apache
+# 8 KiB a line, node 16 KiB in all. A presigned S3 URL with a session token needs about 3 KiB.
+HEAD_BYTES_MAX = 32 * KIB
+# Apache's LimitRequestFields is 100.
+HEADER_COUNT_MAX = 128
+# From the first byte of a request to the end of its head; nginx's client_header_timeout is 60 s.
+# Shorter, because here the client is on the same machine.
+HEAD_TIMEOUT_S = 20.0
+# Silence between two pieces of a body; nginx's client_body_timeout is 60 s.
+BODY_STALL_TIMEOUT_S = 60.0
+# A connection with nothing to say. boto3 keeps its pooled connections for as long as they live;
+# AWS's load balancers close after 60 s by default.
+KEEP_ALIVE_TIMEOUT_S = 75.0
+# Requests read ahead on one connection. AWS's clients never pipeline; RFC 9112, 9.3.2 allows it.
+PIPELINE_DEPTH_MAX = 16
+# Connections to one gateway: nginx's default is 512 a worker, the container's 2,048.
+CONNECTION_COUNT_MAX = 2048
+
+# --- Requests of the AWS API, `cloud/gateway` -------------------------------------------------
+# Control-plane requests are small; SageMaker's largest documented ones stay under 1 MiB.
+CONTROL_BODY_BYTES_MAX = 1 * MIB
+# JSON nested deeper than this is refused; the deepest input shape of the services here is under 20.
+CONTROL_JSON_DEPTH_MAX = 64
+# InvokeEndpoint's Body and answer: "max": 6291456 in botocore's sagemaker-runtime model.
+INVOKE_BODY_BYTES_MAX = 6_291_456
+# Clock skew allowed in a signature: 5 minutes, S3 15 minutes (RequestTimeTooSkewed).
+SIGNATURE_SKEW_S = 300.0
+SIGNATURE_SKEW_S3_S = 900.0
+
+# --- Invocations, `cloud/router` -------------------------------------------------------------
+# "A customer's model containers must respond to requests within 60 seconds" (SageMaker docs,
+# "Use your own inference code with hosting services").
+MODEL_TIMEOUT_S = 60.0
+# In flight and waiting for one endpoint. The workshop drives 240 users at once; four times that.
+INVOKE_QUEUE_COUNT_MAX = 1000
+# 240 bodies of the model's largest size are 1.4 GiB; the workshop's are 0.8 MB. Guess.
+INVOKE_QUEUE_BYTES_MAX = 1 * GIB
+# An idle connection to a server that is not ours is dropped before gunicorn's own keep-alive of
+# 2 s would close it under a request.
+FOREIGN_IDLE_TIMEOUT_S = 1.5
+
+# --- Instances, `cloud/fleet` -----------------------------------------------------------------
+# ContainerStartupHealthCheckTimeoutInSeconds: 60 to 3,600, and SageMaker's docs speak of
+# 8 minutes until an endpoint is given up.
+STARTUP_TIMEOUT_S = 480.0
+PING_INTERVAL_STARTING_S = 0.05
+PING_INTERVAL_SERVING_S = 5.0
+# "the container has 2 seconds to answer /ping" (SageMaker docs, same page).
+PING_TIMEOUT_S = 2.0
+# SIGTERM, then SIGKILL: SageMaker waits 30 s (same page).
+STOP_GRACE_S = 30.0
+RESTART_BACKOFF_FIRST_S = 0.2
+RESTART_BACKOFF_MAX_S = 30.0
+# An instance that crashes this often in a row before it was ever healthy is given up.
+RESTART_COUNT_MAX = 3
+
+# --- Archives, `cloud/fleet/model_data.py` ----------------------------------------------------
+# A model.tar.gz may unpack to this much: the free disk of an ml.*'s default 30 GB volume is the
+# real bound on AWS; 8 GiB fits a laptop. Guess.
+ARCHIVE_UNPACKED_BYTES_MAX = 8 * GIB
+ARCHIVE_MEMBER_COUNT_MAX = 100_000
+ARCHIVE_NAME_BYTES_MAX = 1024
+
+# --- Logs -------------------------------------------------------------------------------------
+# One instance's output: this much, then one older file of the same size is kept. Guess.
+INSTANCE_LOG_BYTES_MAX = 8 * MIB
+
+# --- S3, `cloud/foundation/s3` ----------------------------------------------------------------
+# AWS: one PUT up to 5 GiB, an object up to 5 TiB (50 TB since 2025), 10,000 parts of 5 MiB and
+# more (the last may be smaller), 1,000 keys a page, keys up to 1,024 bytes, 2 KB of user metadata.
+S3_PUT_BYTES_MAX = 5 * GIB
+S3_PART_COUNT_MAX = 10_000
+S3_PART_BYTES_MIN = 5 * MIB
+S3_PAGE_KEYS_MAX = 1000
+S3_KEY_BYTES_MAX = 1024
+S3_METADATA_BYTES_MAX = 2 * KIB
+S3_XML_BODY_BYTES_MAX = 2 * MIB
+
+# --- Model server, `serving` -------------------------------------------------------------------
+# A tensor request's JSON may nest this deep: TensorFlow's own limit is 254 dimensions, RapidJSON's
+# recursion none; simdjson refuses beyond 1,024. A 4-D picture needs 6.
+TENSOR_JSON_DEPTH_MAX = 64

@@ -1,0 +1,1 @@
+"""What the user came for: deploy, load, report. Reaches endpoints through boto3 and HTTP only."""
