@@ -19,11 +19,16 @@ HEADER_COUNT_MAX = 128
 HEAD_TIMEOUT_S = 20.0
 # Silence between two pieces of a body; nginx's client_body_timeout is 60 s.
 BODY_STALL_TIMEOUT_S = 60.0
+# A client that does not take its answer; nginx's send_timeout is 60 s.
+WRITE_STALL_TIMEOUT_S = 60.0
 # A connection with nothing to say. boto3 keeps its pooled connections for as long as they live;
 # AWS's load balancers close after 60 s by default.
 KEEP_ALIVE_TIMEOUT_S = 75.0
 # Requests read ahead on one connection. AWS's clients never pipeline; RFC 9112, 9.3.2 allows it.
 PIPELINE_DEPTH_MAX = 16
+# After an early answer (a body over its limit, say) the rest of the body is read and dropped, so
+# that the client sees the answer; beyond this the connection is closed under it. Guess.
+BODY_DISCARD_BYTES_MAX = 64 * MIB
 # Connections to one gateway: nginx's default is 512 a worker, the container's 2,048.
 CONNECTION_COUNT_MAX = 2048
 
