@@ -10,54 +10,53 @@ process started here has three:
 - a mark in the environment that every descendant inherits, fork or exec: at its next start `up`
   sweeps what still carries its home's mark.
 
-Run as a module this is the *keeper*: it runs one foreign command in a process group of its own and
-takes the whole group down when its parent goes.
+Our own programs call `join_parent` first of all. A foreign command runs under a keeper
+(`core/keeper.py`), which does it in its stead and takes the whole group down.
 """
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import secrets
-import select
 import signal
-import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO
 
 import psutil
 
-MARK_VARIABLE = "WINDTUNNEL_GENERATION"
-LIFELINE_VARIABLE = "WINDTUNNEL_LIFELINE_FD"
-PARENT_VARIABLE = "WINDTUNNEL_PARENT_PID"
-_PR_SET_PDEATHSIG = 1
-# From SIGTERM to SIGKILL for a keeper's group whose parent is already gone.
-_ORPHAN_GRACE_S = 2.0
+from windtunnel.core.lifeline import (
+    LIFELINE_VARIABLE,
+    MARK_VARIABLE,
+    PARENT_VARIABLE,
+    die_with_parent,
+    join_parent,
+)
+
+__all__ = [
+    "MARK_VARIABLE",
+    "Supervisor",
+    "die_with_parent",
+    "join_parent",
+    "kill_group",
+    "kill_tree",
+    "new_generation",
+    "sweep",
+]
+
+# A process killed here may fork before the signal lands; looking again finds the fork. More rounds
+# than this only a fork bomb needs, and that one is left to the user.
+_KILL_ROUNDS_MAX = 20
+# How long `sweep` waits until what it killed is gone, so that its ports and files are free.
+_SWEEP_TIMEOUT_S = 5.0
+_SWEEP_INTERVAL_S = 0.005
 
 
 def new_generation(home_id: str) -> str:
     """Return the mark of one `up`: its home, and which start of it."""
     return f"{home_id}:{secrets.token_hex(6)}"
-
-
-def die_with_parent(parent_pid: int) -> None:
-    """Have the kernel kill this process when the thread that started it ends (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    # The parent may have died before the call above; then nobody will send the signal.
-    if os.getppid() != parent_pid:
-        os._exit(1)
-
-
-def join_parent() -> int | None:
-    """Tie this process to what started it through `Supervisor`; return its lifeline to watch."""
-    parent = os.environ.pop(PARENT_VARIABLE, None)
-    if parent is not None:
-        die_with_parent(int(parent))
-    lifeline = os.environ.pop(LIFELINE_VARIABLE, None)
-    return None if lifeline is None else int(lifeline)
 
 
 class Supervisor:
@@ -68,7 +67,7 @@ class Supervisor:
         # Python's descriptors are not inherited unless passed on: nobody else can hold the end
         # whose closing tells the children that this process is gone.
         self._lifeline, self._lifeline_held = os.pipe()
-        self._children: set[asyncio.subprocess.Process] = set()
+        self._watches: dict[asyncio.subprocess.Process, asyncio.Task[None]] = {}
 
     async def start(
         self,
@@ -81,8 +80,11 @@ class Supervisor:
     ) -> asyncio.subprocess.Process:
         """Start a program of ours (one that calls `join_parent`) in a session of its own.
 
-        `output` takes both stdout and stderr. Call on the main thread only (see above).
+        `output` takes both stdout and stderr. When the process ends, by itself too, what is left
+        of its group is killed.
         """
+        # The parent-death signal follows the thread that forks.
+        assert threading.current_thread() is threading.main_thread()
         process = await asyncio.create_subprocess_exec(
             *arguments,
             env={
@@ -98,7 +100,7 @@ class Supervisor:
             cwd=directory,
             start_new_session=True,
         )
-        self._children.add(process)
+        self._watches[process] = asyncio.create_task(self._watch(process))
         return process
 
     async def start_command(
@@ -108,27 +110,54 @@ class Supervisor:
         environment: Mapping[str, str],
         output: IO[bytes] | int | None = None,
         directory: str | os.PathLike[str] | None = None,
+        cpus: Iterable[int] = (),
+        nice: int = 0,
     ) -> asyncio.subprocess.Process:
         """Start any command, under a keeper; signals to the keeper reach its whole group."""
-        keeper = [sys.executable, "-m", "windtunnel.core.supervision", *arguments]
-        return await self.start(keeper, environment=environment, output=output, directory=directory)
+        # Isolated (-I): neither the command's directory nor its PYTHON* variables may choose what
+        # the keeper imports.
+        keeper = [sys.executable, "-I", "-m", "windtunnel.core.keeper"]
+        options = [f"--cpus={','.join(map(str, cpus))}", f"--nice={nice}", "--"]
+        return await self.start(
+            [*keeper, *options, *arguments],
+            environment=environment,
+            output=output,
+            directory=directory,
+        )
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        await process.wait()
+        # At once, and only here: the group's number stays taken while the group has members, but
+        # much later a number that fell free could be a stranger's.
+        kill_group(process.pid)
+        del self._watches[process]
 
     async def stop(self, process: asyncio.subprocess.Process, grace_s: float) -> None:
-        """End a process and its group: SIGTERM, then SIGKILL after `grace_s` seconds."""
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-            try:
-                await asyncio.wait_for(process.wait(), grace_s)
-            except TimeoutError:
-                pass
-        kill_group(process.pid)
-        await process.wait()
-        self._children.discard(process)
+        """End a process and all below it: SIGTERM, then SIGKILL after `grace_s` seconds.
+
+        Cancelling this shortens the grace to nothing; the process ends all the same.
+        """
+        watch = self._watches.get(process)
+        if watch is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait({watch}, timeout=grace_s)
+        finally:
+            if not watch.done():
+                kill_tree(process.pid)
+        await asyncio.shield(watch)
 
     async def stop_all(self, grace_s: float) -> None:
-        """End everything that was started here."""
-        await asyncio.gather(*(self.stop(process, grace_s) for process in list(self._children)))
+        """End everything that was started here, and whatever of it hid."""
+        await asyncio.gather(*(self.stop(process, grace_s) for process in list(self._watches)))
+        await asyncio.to_thread(_kill_marked, self.generation)
+
+    def close(self) -> None:
+        """Let go of the lifeline: what still runs takes this process for gone, and ends."""
+        os.close(self._lifeline)
+        os.close(self._lifeline_held)
 
 
 def kill_group(group_id: int) -> None:
@@ -137,58 +166,61 @@ def kill_group(group_id: int) -> None:
         os.killpg(group_id, signal.SIGKILL)
 
 
+def kill_tree(leader_id: int) -> None:
+    """Kill a process, its group and all its descendants, the leader last.
+
+    A keeper adopts what its command leaves behind: while it lives nothing below it gets lost.
+    """
+    with contextlib.suppress(psutil.Error):
+        leader = psutil.Process(leader_id)
+        _kill_rounds(lambda: leader.children(recursive=True))
+    kill_group(leader_id)
+
+
 def sweep(home_id: str, keep_generation: str) -> int:
     """Kill what earlier generations of this home left behind; return how many it was.
 
     Only the holder of the home's lock may call this: then no other `up` of this home is alive.
     """
-    count = 0
-    for process in psutil.process_iter():
-        try:
-            mark = process.environ().get(MARK_VARIABLE, "")
-        except (psutil.Error, OSError):
-            continue
-        if mark.startswith(f"{home_id}:") and mark != keep_generation:
+    return _kill_marked(f"{home_id}:", keep_generation)
+
+
+def _kill_marked(prefix: str, keep: str | None = None) -> int:
+    # A cloud may have been started from inside another one's process (a script that an instance
+    # runs): it must not kill itself, or what it hangs from.
+    spared = {os.getpid(), *(process.pid for process in psutil.Process().parents())}
+
+    def find() -> Iterable[psutil.Process]:
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                mark = process.environ().get(MARK_VARIABLE, "")
+                if mark.startswith(prefix) and mark != keep and process.pid not in spared:
+                    yield process
+
+    killed = _kill_rounds(find)
+    deadline_s = time.monotonic() + _SWEEP_TIMEOUT_S
+    while any(map(_is_alive, killed)) and time.monotonic() < deadline_s:
+        time.sleep(_SWEEP_INTERVAL_S)
+    return len(killed)
+
+
+def _kill_rounds(find: Callable[[], Iterable[psutil.Process]]) -> set[psutil.Process]:
+    """Kill what `find` returns until it returns nothing new; return what was killed."""
+    killed: set[psutil.Process] = set()
+    for _ in range(_KILL_ROUNDS_MAX):
+        # What was signalled cannot fork again, but may have done so just before.
+        found = {process for process in find() if _is_alive(process)} - killed
+        if not found:
+            break
+        for process in found:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-                count += 1
-    return count
+        killed |= found
+    return killed
 
 
-def keep(arguments: Sequence[str]) -> int:
-    """Run a command until it ends, SIGTERM comes or the parent is gone; return its exit status."""
-    lifeline = join_parent()
-    keeper_pid = os.getpid()
-    wake, wake_held = os.pipe()
-    os.set_blocking(wake_held, False)
-    signal.set_wakeup_fd(wake_held)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    child = subprocess.Popen(  # noqa: S603 - running the user's own command is its purpose
-        arguments, preexec_fn=lambda: die_with_parent(keeper_pid)
-    )
-    watched = [wake] if lifeline is None else [wake, lifeline]
-    ending_s: float | None = None
-    while (status := child.poll()) is None:
-        left_s = None if ending_s is None else max(0.0, ending_s - time.monotonic())
-        ready, _, _ = select.select(watched, [], [], left_s)
-        if ending_s is not None and time.monotonic() >= ending_s:
-            kill_group(keeper_pid)
-        if wake in ready and signal.SIGTERM in os.read(wake, 64):
-            # The group holds this process too: its own handler swallows the echo.
-            _signal_group_once(keeper_pid)
-        if lifeline in ready:
-            watched = [wake]
-            ending_s = time.monotonic() + _ORPHAN_GRACE_S
-            _signal_group_once(keeper_pid)
-    return status if status >= 0 else 128 - status
-
-
-def _signal_group_once(group_id: int) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group_id, signal.SIGTERM)
-
-
-if __name__ == "__main__":
-    sys.exit(keep(sys.argv[1:]))
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
