@@ -9,6 +9,7 @@ import sys
 import typer
 
 from windtunnel import __version__
+from windtunnel.cli import clean, deploy, invoke
 from windtunnel.core.errors import WindtunnelError
 
 app = typer.Typer(
@@ -29,11 +30,16 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer hands an eager
 
 @app.callback()
 def _root(
-    version: bool = typer.Option(  # noqa: ARG001, FBT001 - acted on by its callback
+    version: bool = typer.Option(  # noqa: FBT001 - acted on by its callback
         False, "--version", help="Print the version.", is_eager=True, callback=_print_version
     ),
 ) -> None:
     pass
+
+
+app.command()(deploy.deploy)
+app.command()(invoke.invoke)
+app.command()(clean.clean)
 
 
 def main() -> None:

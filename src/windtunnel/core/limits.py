@@ -14,6 +14,9 @@ GIB = 1024 * MIB
 HEAD_BYTES_MAX = 32 * KIB
 # Apache's LimitRequestFields is 100.
 HEADER_COUNT_MAX = 128
+# Head and body up to this size leave as one buffer, larger ones as separate buffers of one writev.
+# Copying 16 KiB costs about a microsecond.
+JOIN_BYTES_MAX = 16 * KIB
 # From the first byte of a request to the end of its head; nginx's client_header_timeout is 60 s.
 # Shorter, because here the client is on the same machine.
 HEAD_TIMEOUT_S = 20.0
@@ -37,8 +40,25 @@ CONNECTION_COUNT_MAX = 2048
 CONTROL_BODY_BYTES_MAX = 1 * MIB
 # JSON nested deeper than this is refused; the deepest input shape of the services here is under 20.
 CONTROL_JSON_DEPTH_MAX = 64
+# Control-plane requests being answered at once; the data plane has limits of its own. Guess.
+CONTROL_IN_FLIGHT_MAX = 256
+# Bodies that are coming in and kept, over all connections: 240 of the largest are 1.4 GiB.
+GATEWAY_HELD_BYTES_MAX = 2 * GIB
+# Parameters of one query-protocol request; the largest one here, a GetMetricStatistics with 30
+# dimensions, has under 100.
+QUERY_FIELD_COUNT_MAX = 1000
+# Values longer than this are refused for their length and not matched against a pattern; the
+# longest maximum beside a pattern in SageMaker's hosting operations is 8,192 (NextToken).
+PATTERN_CHARACTERS_MAX = 8192
+# As much of a wrong value as its error repeats; the longest name AWS allows is 63, an ARN 2,048.
+PRINTED_VALUE_CHARACTERS_MAX = 2048
+# "The maximum length of all keys and values in the map, combined, is 32 KB" (botocore's page on
+# ContainerDefinition).
+MODEL_ENVIRONMENT_BYTES_MAX = 32 * KIB
 # InvokeEndpoint's Body and answer: "max": 6291456 in botocore's sagemaker-runtime model.
 INVOKE_BODY_BYTES_MAX = 6_291_456
+# A container's answer is bounded by the same shape (BodyBlob) in that model.
+INVOKE_ANSWER_BYTES_MAX = INVOKE_BODY_BYTES_MAX
 # Clock skew allowed in a signature: 5 minutes, S3 15 minutes (RequestTimeTooSkewed).
 SIGNATURE_SKEW_S = 300.0
 SIGNATURE_SKEW_S3_S = 900.0
@@ -47,6 +67,8 @@ SIGNATURE_SKEW_S3_S = 900.0
 # "A customer's model containers must respond to requests within 60 seconds" (SageMaker docs,
 # "Use your own inference code with hosting services").
 MODEL_TIMEOUT_S = 60.0
+# As much of a container's error as an answer repeats; the log has the rest. Guess.
+MODEL_ERROR_MESSAGE_BYTES_MAX = 4 * KIB
 # In flight and waiting for one endpoint. The workshop drives 240 users at once; four times that.
 INVOKE_QUEUE_COUNT_MAX = 1000
 # 240 bodies of the model's largest size are 1.4 GiB; the workshop's are 0.8 MB. Guess.
@@ -96,3 +118,43 @@ S3_XML_BODY_BYTES_MAX = 2 * MIB
 # A tensor request's JSON may nest this deep: TensorFlow's own limit is 254 dimensions, RapidJSON's
 # recursion none; simdjson refuses beyond 1,024. A 4-D picture needs 6.
 TENSOR_JSON_DEPTH_MAX = 64
+
+# --- The lab, `lab` ----------------------------------------------------------------------------
+# How long a client waits for one invocation: boto3's page on InvokeEndpoint asks for 70 s where
+# models may take the 60 s of MODEL_TIMEOUT_S.
+INVOKE_CLIENT_TIMEOUT_S = 70.0
+INVOKE_CONNECT_TIMEOUT_S = 10.0
+# A signature in use is renewed before it is this old; services accept SIGNATURE_SKEW_S.
+SIGNATURE_AGE_S_MAX = 240.0
+# A closed user whose connection was refused waits this long before the next try, twice as long
+# each time: without a pause a dead endpoint would be asked 10,000 times a second.
+RECONNECT_PAUSE_FIRST_S = 0.05
+RECONNECT_PAUSE_S_MAX = 1.0
+# One load process keeps this many requests in memory (35 bytes each: 1.2 GB); at 10,000 a second
+# that is an hour. The run ends there, and says so.
+LOAD_REQUEST_COUNT_MAX = 36_000_000
+# Kinds of error told apart in one run; more become one kind.
+LOAD_ERROR_KINDS_MAX = 100
+# Of a failed answer's body this much is kept, to quote from.
+LOAD_ERROR_BODY_BYTES_MAX = 16 * KIB
+# An answer's head; nginx allows 4 KiB or 8 KiB (proxy_buffer_size).
+LOAD_ANSWER_HEAD_BYTES_MAX = 64 * KIB
+# Load processes on one host: more than any machine's cores has no use. Guess.
+LOAD_PROCESS_COUNT_MAX = 256
+# From the start of a load process until it reports; importing Locust takes 1 s, more on a busy
+# machine.
+LOAD_START_TIMEOUT_S = 60.0
+# After Ctrl-C: how long requests in flight may still answer.
+LOAD_INTERRUPT_GRACE_S = 2.0
+# One message from a load worker to its master carries this many requests (1.4 MB).
+LOAD_CHUNK_REQUEST_COUNT = 40_000
+# A local endpoint is there in seconds; AWS's take minutes and may take half an hour.
+DEPLOY_TIMEOUT_S = 1800.0
+DEPLOY_POLL_LOCAL_S = 0.25
+DEPLOY_POLL_AWS_S = 5.0
+# CreateModel's Environment: "max": 100 entries, keys and values up to 1,024 characters (botocore's
+# sagemaker model).
+MODEL_ENVIRONMENT_COUNT_MAX = 100
+MODEL_ENVIRONMENT_CHARACTERS_MAX = 1024
+# A report's page must open at once and travel by mail: Plotly's own script is 4.8 MB of it.
+REPORT_BYTES_MAX = 8_000_000

@@ -1,0 +1,64 @@
+"""`windtunnel clean`: delete what Windtunnel made, there and nothing else."""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from windtunnel.cli import options
+from windtunnel.core.errors import UsageError
+
+
+def clean(  # noqa: PLR0917 - a command's options are its parameters
+    endpoint_name: Annotated[
+        str | None,
+        typer.Option(
+            "--endpoint-name",
+            help="Only what was made for this endpoint; else everything.",
+            show_default=False,
+        ),
+    ] = None,
+    yes: options.YesOption = False,  # noqa: FBT002
+    as_json: options.JsonOption = False,  # noqa: FBT002
+    home: options.HomeOption = None,
+    cloud: options.CloudOption = "local",
+    profile: options.ProfileOption = None,
+    region: options.RegionOption = None,
+    endpoint_url: options.EndpointUrlOption = None,
+) -> None:
+    """Delete the endpoints, configurations, models and uploads that Windtunnel made.
+
+    [bold]Example[/bold]: windtunnel clean --endpoint-name unet
+
+    Lists them first and asks; where nobody can answer (no terminal), it wants --yes. What does not
+    carry Windtunnel's own tag is left alone, and so are buckets.
+    """
+    from windtunnel.cli.progress import StderrProgress
+    from windtunnel.lab import cleaning, deployment
+
+    if endpoint_name is not None:
+        deployment.check_endpoint_name(endpoint_name)
+    target = options.open_target(
+        home=home, cloud=cloud, profile=profile, region=region, endpoint_url=endpoint_url
+    )
+    inventory = cleaning.find(target, endpoint_name)
+    lines = inventory.lines()
+    if not lines:
+        typer.echo(f"Windtunnel made nothing in {target.name} that is still there.", err=True)
+    else:
+        typer.echo(f"Windtunnel made, in {target.name}:", err=True)
+        for line in lines:
+            typer.echo(f"  {line}", err=True)
+        if not yes:
+            _confirm()
+        with StderrProgress() as progress:
+            cleaning.remove(target, inventory, progress)
+    if as_json:
+        typer.echo(json.dumps({"deleted": inventory.to_json()}, indent=2))
+
+
+def _confirm() -> None:
+    if not sys.stdin.isatty():
+        raise UsageError("Nobody is here to be asked: say --yes to delete what is listed.")
+    typer.confirm("Delete all of it?", abort=True, err=True)

@@ -1,0 +1,118 @@
+"""`windtunnel deploy`: from a model archive to an endpoint in service."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windtunnel.cli import options
+from windtunnel.core.errors import WindtunnelError
+
+# A shell's own code for what SIGINT ended.
+_INTERRUPTED = 130
+
+
+def deploy(  # noqa: PLR0917 - a command's options are its parameters
+    archive: Annotated[
+        Path, typer.Argument(metavar="MODEL.tar.gz", help="A SavedModel, packed for SageMaker.")
+    ],
+    endpoint_name: Annotated[
+        str, typer.Option("--endpoint-name", help="The endpoint's name.", show_default=False)
+    ],
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--env",
+            metavar="KEY=VALUE",
+            help="A variable of the container; give it as often as needed.",
+            show_default=False,
+        ),
+    ] = None,
+    instance_type: Annotated[
+        str, typer.Option("--instance-type", help="What to run it on, or to stand in for.")
+    ] = "ml.c5.large",
+    instance_count: Annotated[
+        int, typer.Option("--instance-count", help="How many instances.")
+    ] = 1,
+    image: Annotated[
+        str | None,
+        typer.Option(
+            "--image",
+            help="The container image; else AWS's TensorFlow image of the region.",
+            show_default=False,
+        ),
+    ] = None,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            "--role",
+            help="Name or ARN of the role the model runs as; needed on AWS.",
+            show_default=False,
+        ),
+    ] = None,
+    bucket: Annotated[
+        str | None,
+        typer.Option(
+            "--bucket",
+            help="Where the archive goes; else sagemaker-REGION-ACCOUNT, made where missing.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: options.JsonOption = False,  # noqa: FBT002
+    home: options.HomeOption = None,
+    cloud: options.CloudOption = "local",
+    profile: options.ProfileOption = None,
+    region: options.RegionOption = None,
+    endpoint_url: options.EndpointUrlOption = None,
+) -> None:
+    """Upload a model, create its endpoint and wait until it is in service.
+
+    [bold]Example[/bold]: windtunnel deploy model.tar.gz --endpoint-name unet
+    --env SAGEMAKER_TFS_INSTANCE_COUNT=2
+
+    Everything made is tagged windtunnel:created-by, so that [bold]windtunnel clean[/bold] finds
+    it. Exit status: 0 in service, 2 wrong words or files, 4 it could not be brought into service.
+    """
+    from windtunnel.cli.progress import StderrProgress
+    from windtunnel.lab import deployment
+
+    order = deployment.Order(
+        archive=archive,
+        endpoint_name=endpoint_name,
+        environment=deployment.parse_environment(env or []),
+        instance_type=instance_type,
+        instance_count=instance_count,
+        image=image,
+        role=role,
+        bucket=bucket,
+    )
+    deployment.check_order(order)
+    target = options.open_target(
+        home=home, cloud=cloud, profile=profile, region=region, endpoint_url=endpoint_url
+    )
+    with StderrProgress() as progress:
+        work = deployment.Deployment(target, order, progress)
+        try:
+            deployed = work.run()
+        except KeyboardInterrupt:
+            progress.done(_leftovers("Interrupted.", work.made, endpoint_name))
+            raise typer.Exit(_INTERRUPTED) from None
+        except WindtunnelError:
+            if work.made:
+                progress.done(_leftovers("It failed.", work.made, endpoint_name))
+            raise
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(deployed), indent=2))
+    else:
+        typer.echo(deployed.endpoint_name)
+
+
+def _leftovers(what: str, made: list[str], endpoint_name: str) -> str:
+    if not made:
+        return f"{what} Nothing was made."
+    return (
+        f"{what} Made so far: {', '.join(made)}. "
+        f"Remove it with `windtunnel clean --endpoint-name {endpoint_name}`."
+    )

@@ -1,0 +1,41 @@
+"""`windtunnel invoke`: one request, its answer on stdout."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from windtunnel.cli import options
+
+
+def invoke(  # noqa: PLR0917 - a command's options are its parameters
+    endpoint_name: Annotated[
+        str, typer.Argument(metavar="ENDPOINT", help="The endpoint's name.", show_default=False)
+    ],
+    payload: options.PayloadOption,
+    content_type: options.ContentTypeOption = None,
+    accept: options.AcceptOption = None,
+    home: options.HomeOption = None,
+    cloud: options.CloudOption = "local",
+    profile: options.ProfileOption = None,
+    region: options.RegionOption = None,
+    endpoint_url: options.EndpointUrlOption = None,
+) -> None:
+    """Send one request and write the answer to stdout, byte for byte.
+
+    [bold]Example[/bold]: windtunnel invoke unet --payload payload.json > answer.json
+
+    Exit status: 0 answered, 1 the model or SageMaker refused it, 2 wrong words or files, 4 no such
+    endpoint, credentials or cloud.
+    """
+    from windtunnel.lab import deployment, invocation
+    from windtunnel.lab.payload import read_payload
+
+    deployment.check_endpoint_name(endpoint_name)
+    body = read_payload(payload, content_type)
+    target = options.open_target(
+        home=home, cloud=cloud, profile=profile, region=region, endpoint_url=endpoint_url
+    )
+    answer = invocation.invoke(target, endpoint_name, body, accept)
+    sys.stdout.buffer.write(answer)
+    sys.stdout.buffer.flush()

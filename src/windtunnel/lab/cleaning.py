@@ -1,0 +1,177 @@
+"""What Windtunnel made in an account, and its removal.
+
+`find` only looks; `Inventory` is what a person is shown and says yes to; `remove` deletes exactly
+that. A thing without our mark is never in an inventory, whatever it is called.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from windtunnel.core import limits
+from windtunnel.core.errors import NotReadyError
+from windtunnel.lab import ownership, refusals
+from windtunnel.lab.progress import Progress
+from windtunnel.lab.target import Target
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker import SageMakerClient
+
+
+@dataclass
+class Inventory:
+    """Names of what is ours."""
+
+    endpoints: list[str] = field(default_factory=list)
+    endpoint_configs: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
+    # As (bucket, key).
+    objects: list[tuple[str, str]] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """Return one line a thing."""
+        return [
+            *(f"endpoint {name}" for name in self.endpoints),
+            *(f"endpoint configuration {name}" for name in self.endpoint_configs),
+            *(f"model {name}" for name in self.models),
+            *(f"s3://{bucket}/{key}" for bucket, key in self.objects),
+        ]
+
+    def to_json(self) -> dict[str, list[str]]:
+        """Return this as a machine reads it."""
+        return {
+            "endpoints": self.endpoints,
+            "endpoint_configs": self.endpoint_configs,
+            "models": self.models,
+            "objects": [f"s3://{bucket}/{key}" for bucket, key in self.objects],
+        }
+
+
+def find(target: Target, endpoint_name: str | None = None) -> Inventory:
+    """Return what carries our mark, for one endpoint or for all."""
+    sagemaker = target.sagemaker()
+
+    def is_ours(arn: str) -> bool:
+        pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
+        tags = [tag for page in pages for tag in page["Tags"]]
+        return ownership.is_ours(tags, endpoint_name)
+
+    with refusals.explained("the list of what Windtunnel made"):
+        endpoints = sagemaker.get_paginator("list_endpoints").paginate()
+        configs = sagemaker.get_paginator("list_endpoint_configs").paginate()
+        models = sagemaker.get_paginator("list_models").paginate()
+        inventory = Inventory(
+            endpoints=[
+                item["EndpointName"]
+                for page in endpoints
+                for item in page["Endpoints"]
+                if is_ours(item["EndpointArn"])
+            ],
+            endpoint_configs=[
+                item["EndpointConfigName"]
+                for page in configs
+                for item in page["EndpointConfigs"]
+                if is_ours(item["EndpointConfigArn"])
+            ],
+            models=[
+                item["ModelName"]
+                for page in models
+                for item in page["Models"]
+                if is_ours(item["ModelArn"])
+            ],
+        )
+        inventory.objects = _find_objects(target, inventory.models, endpoint_name)
+    return inventory
+
+
+def _find_objects(
+    target: Target, models: Iterable[str], endpoint_name: str | None
+) -> list[tuple[str, str]]:
+    """Return our uploads: in the buckets our models name, and in the default one."""
+    sagemaker = target.sagemaker()
+    buckets = {ownership.default_bucket(target.region, target.account)}
+    for model in models:
+        container = sagemaker.describe_model(ModelName=model).get("PrimaryContainer", {})
+        url = container.get("ModelDataUrl", "")
+        if url.startswith("s3://"):
+            buckets.add(url.removeprefix("s3://").partition("/")[0])
+    prefix = ownership.OBJECT_PREFIX
+    if endpoint_name is not None:
+        prefix += f"{endpoint_name}/"
+    client = target.s3()
+    return [
+        (bucket, key)
+        for bucket in sorted(buckets)
+        for key in _keys(client, bucket, prefix)
+        if ownership.is_our_object(client.head_object(Bucket=bucket, Key=key)["Metadata"])
+    ]
+
+
+def _keys(client: "S3Client", bucket: str, prefix: str) -> list[str]:
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    try:
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+    except ClientError as error:
+        if refusals.is_missing(error):
+            return []
+        raise
+
+
+def remove(target: Target, inventory: Inventory, progress: Progress) -> None:
+    """Delete what an inventory lists: endpoints first, what they use after they are gone."""
+    sagemaker = target.sagemaker()
+    poll_s = limits.DEPLOY_POLL_LOCAL_S if target.kind == "local" else limits.DEPLOY_POLL_AWS_S
+    for name in inventory.endpoints:
+        progress.step(f"Deleting endpoint {name}")
+        with refusals.explained(f"the deletion of endpoint {name}"):
+            _delete_endpoint(sagemaker, name, poll_s)
+        progress.done(f"Deleted endpoint {name}")
+    for name in inventory.endpoint_configs:
+        with refusals.explained(f"the deletion of endpoint configuration {name}"):
+            _if_there(partial(sagemaker.delete_endpoint_config, EndpointConfigName=name))
+        progress.done(f"Deleted endpoint configuration {name}")
+    for name in inventory.models:
+        with refusals.explained(f"the deletion of model {name}"):
+            _if_there(partial(sagemaker.delete_model, ModelName=name))
+        progress.done(f"Deleted model {name}")
+    client = target.s3()
+    for bucket, key in inventory.objects:
+        with refusals.explained(f"the deletion of s3://{bucket}/{key}"):
+            client.delete_object(Bucket=bucket, Key=key)
+        progress.done(f"Deleted s3://{bucket}/{key}")
+
+
+def _delete_endpoint(sagemaker: "SageMakerClient", name: str, poll_s: float) -> None:
+    """Delete an endpoint once it may be, and wait until it is gone."""
+    deadline_s = time.monotonic() + limits.DEPLOY_TIMEOUT_S
+    asked = False
+    while True:
+        try:
+            status = sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]
+        except ClientError as error:
+            if refusals.is_missing(error):
+                return
+            raise
+        # One that is being created or updated cannot be deleted yet.
+        if not asked and status not in {"Creating", "Updating", "SystemUpdating", "RollingBack"}:
+            if status != "Deleting":
+                _if_there(partial(sagemaker.delete_endpoint, EndpointName=name))
+            asked = True
+            continue
+        if time.monotonic() > deadline_s:
+            raise NotReadyError(f"Endpoint {name} is still {status}; try again later.")
+        time.sleep(poll_s)
+
+
+def _if_there(delete: Callable[[], object]) -> None:
+    """Delete something, and be content when somebody else did."""
+    try:
+        delete()
+    except ClientError as error:
+        if not refusals.is_missing(error):
+            raise

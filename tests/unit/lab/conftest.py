@@ -1,0 +1,305 @@
+"""A small AWS of the lab's tests: enough SageMaker, Runtime, S3 and STS to be deployed to.
+
+It is a fake of the outside world. It speaks over a real socket, keeps what it is told in
+dictionaries, and remembers every request, so that a test can say what was asked and by whom.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from windtunnel.core.home import CloudRecord, Home
+from windtunnel.lab.target import Target, TargetOptions, open_target
+
+ACCOUNT = "000000000000"
+
+
+@dataclass
+class Asked:
+    """One request that came in."""
+
+    method: str
+    path: str
+    action: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault of the fake
+    """An error the fake answers with, in SageMaker's form."""
+
+    def __init__(self, message: str, code: str = "ValidationException", status: int = 400) -> None:
+        super().__init__(message)
+        self.message, self.code, self.status = message, code, status
+
+
+@dataclass
+class FakeAws:
+    """What the fake keeps, and how it behaves."""
+
+    url: str = ""
+    asked: list[Asked] = field(default_factory=list)
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    configs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tags: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    buckets: dict[str, dict[str, tuple[bytes, dict[str, str]]]] = field(default_factory=dict)
+    # What an endpoint becomes, one status a DescribeEndpoint; the last one stays.
+    statuses: list[str] = field(default_factory=lambda: ["Creating", "InService"])
+    failure_reason: str = ""
+    # What an invocation answers: status, headers, body.
+    answer: Callable[[Asked], tuple[int, dict[str, str], bytes]] = lambda asked: (
+        200,
+        {"Content-Type": "application/json"},
+        asked.body,
+    )
+
+    def actions(self) -> list[str]:
+        """Return the names of what was asked, in order."""
+        return [asked.action for asked in self.asked]
+
+    def sagemaker(self, action: str, words: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one call of the control plane."""
+        kinds = {
+            "Model": self.models,
+            "EndpointConfig": self.configs,
+            "Endpoint": self.endpoints,
+        }
+        if action == "ListTags":
+            return {"Tags": self.tags.get(words["ResourceArn"], [])}
+        for kind in sorted(kinds, key=len, reverse=True):
+            if action == f"List{kind}s":
+                names = list(kinds[kind])
+                return {
+                    f"{kind}s": [
+                        {f"{kind}Name": name, f"{kind}Arn": _arn(kind, name), "CreationTime": 0}
+                        for name in names
+                    ]
+                }
+            verb = action.removesuffix(kind)
+            if verb in {"Create", "Describe", "Delete"}:
+                return self._one(verb, kind, kinds[kind], words)
+        raise Refusal(f"the fake knows no {action}")
+
+    def _one(
+        self, verb: str, kind: str, things: dict[str, dict[str, Any]], words: dict[str, Any]
+    ) -> dict[str, Any]:
+        name = words[f"{kind}Name"]
+        arn = _arn(kind, name)
+        if verb == "Create":
+            if name in things:
+                raise Refusal(f'Cannot create already existing {kind.lower()} "{arn}".')
+            things[name] = {**words, "described": 0}
+            self.tags[arn] = words.get("Tags", [])
+            return {f"{kind}Arn": arn}
+        if name not in things:
+            raise Refusal(f'Could not find {kind.lower()} "{arn}".')
+        if verb == "Delete":
+            del things[name]
+            return {}
+        thing = things[name]
+        answer = {**thing, f"{kind}Arn": arn, "CreationTime": 0, "LastModifiedTime": 0}
+        if kind == "Endpoint":
+            step = min(thing["described"], len(self.statuses) - 1)
+            thing["described"] += 1
+            answer["EndpointStatus"] = self.statuses[step]
+            variants = self.configs[thing["EndpointConfigName"]]["ProductionVariants"]
+            answer["ProductionVariants"] = [
+                {
+                    "VariantName": variant["VariantName"],
+                    "CurrentInstanceCount": variant["InitialInstanceCount"],
+                }
+                for variant in variants
+            ]
+            if self.failure_reason:
+                answer["FailureReason"] = self.failure_reason
+        return answer
+
+
+def _arn(kind: str, name: str) -> str:
+    return f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:{kind.lower()}/{name.lower()}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    aws: FakeAws
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+    def _serve(self) -> None:
+        body = self._body()
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        target = headers.get("x-amz-target", "")
+        path = urlsplit(self.path).path
+        asked = Asked(self.command, self.path, target.rpartition(".")[2], headers, body)
+        if not target:
+            asked.action = "InvokeEndpoint" if path.endswith("/invocations") else self._s3_action()
+            if path == "/":
+                asked.action = parse_qs(body.decode()).get("Action", ["ListBuckets"])[0]
+        self.aws.asked.append(asked)
+        try:
+            if target:
+                answer = self.aws.sagemaker(asked.action, json.loads(body))
+                self._answer(200, json.dumps(answer).encode(), "application/x-amz-json-1.1")
+            elif asked.action == "InvokeEndpoint":
+                status, extra, answer_body = self.aws.answer(asked)
+                self._answer(status, answer_body, **extra)
+            elif asked.action == "GetCallerIdentity":
+                self._answer(200, _IDENTITY.encode(), "text/xml")
+            else:
+                self._s3(asked, path)
+        except Refusal as refusal:
+            text = json.dumps({"__type": refusal.code, "message": refusal.message})
+            self._answer(refusal.status, text.encode(), "application/x-amz-json-1.1")
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _serve  # noqa: N815
+
+    def _body(self) -> bytes:
+        if self.headers.get("Expect", "").lower() == "100-continue":
+            # BaseHTTPRequestHandler has sent the 100 already.
+            pass
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _s3_action(self) -> str:
+        return f"s3:{self.command}"
+
+    def _s3(self, asked: Asked, path: str) -> None:
+        bucket, _, key = unquote(path).lstrip("/").partition("/")
+        buckets = self.aws.buckets
+        if asked.method == "PUT" and not key:
+            buckets[bucket] = {}
+            self._answer(200, b"")
+        elif bucket not in buckets:
+            self._answer(404, b"<Error><Code>NoSuchBucket</Code></Error>", "application/xml")
+        elif asked.method == "PUT":
+            metadata = {
+                name.removeprefix("x-amz-meta-"): value
+                for name, value in asked.headers.items()
+                if name.startswith("x-amz-meta-")
+            }
+            buckets[bucket][key] = (asked.body, metadata)
+            self._answer(200, b"")
+        elif asked.method == "DELETE":
+            buckets[bucket].pop(key, None)
+            self._answer(204, b"")
+        elif asked.method == "HEAD" and key:
+            _, metadata = buckets[bucket][key]
+            self._answer(200, b"", **{f"x-amz-meta-{k}": v for k, v in metadata.items()})
+        elif asked.method == "HEAD":
+            self._answer(200, b"")
+        else:
+            prefix = parse_qs(urlsplit(asked.path).query).get("prefix", [""])[0]
+            items = "".join(
+                f"<Contents><Key>{name}</Key></Contents>"
+                for name in buckets[bucket]
+                if name.startswith(prefix)
+            )
+            text = f"<ListBucketResult><IsTruncated>false</IsTruncated>{items}</ListBucketResult>"
+            self._answer(200, text.encode(), "application/xml")
+
+    def _answer(
+        self, status: int, body: bytes, content_type: str = "text/plain", **extra: str
+    ) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": content_type, **extra}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+_IDENTITY = f"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<GetCallerIdentityResult><Arn>arn:aws:iam::{ACCOUNT}:root</Arn><UserId>{ACCOUNT}</UserId>
+<Account>{ACCOUNT}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"""
+
+
+@pytest.fixture
+def aws() -> Iterator[FakeAws]:
+    """Return a fake AWS that answers at `aws.url`."""
+    fake = FakeAws()
+    handler = type("Handler", (_Handler,), {"aws": fake})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    fake.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield fake
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def home(aws: FakeAws, tmp_path: Path) -> Iterator[Home]:
+    """Return a home whose cloud is the fake: locked and recorded as `up` does it."""
+    made = Home(tmp_path / "home")
+    with made.locked():
+        made.write_record(CloudRecord(url=aws.url, pid=0, generation="test:0", warp=1.0))
+        yield made
+
+
+@pytest.fixture
+def target(home: Home) -> Target:
+    """Return the local target of that home."""
+    return open_target(TargetOptions(home=home.path))
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """Return a small archive that looks like a packed SavedModel."""
+    import tarfile
+
+    inside = tmp_path / "saved_model.pb"
+    inside.write_bytes(b"not a model")
+    path = tmp_path / "model.tar.gz"
+    with tarfile.open(path, "w:gz") as packed:
+        packed.add(inside, arcname="1/saved_model.pb")
+    return path
+
+
+@pytest.fixture
+def payload_file(tmp_path: Path) -> Path:
+    """Return a file with a request's body."""
+    path = tmp_path / "payload.json"
+    path.write_text('{"instances": [[1.0, 2.0]]}')
+    return path
+
+
+@dataclass
+class Ran:
+    """What a command left behind."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+@pytest.fixture
+def windtunnel(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> Callable[..., Ran]:
+    """Return a function that runs the command line in the home of the fake cloud."""
+    from windtunnel.cli.main import main
+
+    monkeypatch.setenv("WINDTUNNEL_HOME", str(home.path))
+
+    def run(*words: object) -> Ran:
+        monkeypatch.setattr("sys.argv", ["windtunnel", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        out, err = capsysbinary.readouterr()
+        return Ran(code, out, err.decode())
+
+    return run
