@@ -98,6 +98,17 @@ RESTART_COUNT_MAX = 3
 ARCHIVE_UNPACKED_BYTES_MAX = 8 * GIB
 ARCHIVE_MEMBER_COUNT_MAX = 100_000
 ARCHIVE_NAME_BYTES_MAX = 1024
+# Every symbolic link is followed on paper, through up to 40 others; a SavedModel has none. Guess.
+ARCHIVE_LINK_COUNT_MAX = 1000
+# One extended header of an archive: twice the longest name and macOS's extended attributes fit.
+ARCHIVE_HEADER_BYTES_MAX = 64 * KIB
+# Silence of the S3 process while model data is fetched from it; it streams from local disk.
+MODEL_DATA_STALL_TIMEOUT_S = 30.0
+# "ModelDataDownloadTimeoutInSeconds ... maximum 3600" (SageMaker API reference, ProductionVariant).
+MODEL_DATA_TIMEOUT_S = 3600.0
+# Unpacked model data that no instance uses any more is kept up to this much, the latest used
+# first, so that a redeployment does not unpack again. Guess.
+MODEL_CACHE_BYTES_MAX = 10 * GIB
 
 # --- Logs -------------------------------------------------------------------------------------
 # One instance's output: this much, then one older file of the same size is kept. Guess.
@@ -113,6 +124,29 @@ S3_PAGE_KEYS_MAX = 1000
 S3_KEY_BYTES_MAX = 1024
 S3_METADATA_BYTES_MAX = 2 * KIB
 S3_XML_BODY_BYTES_MAX = 2 * MIB
+# "General purpose bucket quota: 10,000" (S3 User Guide, "Bucket quotas"); tags: 10 an object,
+# 50 a bucket, keys of 128 and values of 256 characters ("Categorizing your objects using tags").
+S3_BUCKET_COUNT_MAX = 10_000
+S3_OBJECT_TAG_COUNT_MAX = 10
+S3_BUCKET_TAG_COUNT_MAX = 50
+S3_TAG_KEY_LENGTH_MAX = 128
+S3_TAG_VALUE_LENGTH_MAX = 256
+# A body's bytes that wait for a thread to hash and write them; then its client waits. Two of them
+# keep a thread busy while the next arrives.
+S3_READ_AHEAD_BYTES_MAX = 2 * MIB
+# One read of a blob, and so what a slow client holds of it in memory.
+S3_READ_PIECE_BYTES = 512 * KIB
+# Written bytes the kernel may keep unwritten for one upload: without this the last fsync of a
+# large upload takes seconds, and everybody else's waits behind it.
+S3_UNSYNCED_BYTES_MAX = 32 * MIB
+# Kept free on the disk, so that the index can still be written: deleting needs room too.
+S3_DISK_RESERVE_BYTES = 64 * MIB
+# Threads that hash, read and write. They wait for the disk, and hashing frees the interpreter.
+S3_THREAD_COUNT = 16
+# A predecessor that is being killed lets go of the store well within this.
+S3_LOCK_TIMEOUT_S = 5.0
+# From SIGTERM until answers in flight are cut off.
+S3_DRAIN_GRACE_S = 5.0
 
 # --- Model server, `serving` -------------------------------------------------------------------
 # A tensor request's JSON may nest this deep: TensorFlow's own limit is 254 dimensions, RapidJSON's

@@ -1,0 +1,153 @@
+"""Which members of each operation this cloud honours; a request with any other is refused by name.
+
+Nothing that AWS declares is ignored here: what is not in this table is not offered, also what a
+newer botocore adds. Names are AWS's, as in its documentation. `Only` means: this value changes
+nothing here, or is the one that is kept; other values are refused.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from windtunnel.cloud.gateway.answers import FaultError, invalid
+from windtunnel.cloud.gateway.shapes import OperationModel, Shape
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A member that is honoured with all its parts."""
+
+
+@dataclass(frozen=True)
+class Only:
+    """A member of which these values alone are honoured."""
+
+    values: tuple[Any, ...]
+
+
+Honoured = Mapping[str, "Whole | Only | Honoured"]
+
+ALL = Whole()
+
+
+def _names(*names: str) -> Honoured:
+    return dict.fromkeys(names, ALL)
+
+
+_CONTAINER: Honoured = {
+    # "This parameter is ignored for models that contain only a PrimaryContainer" (AWS, the same).
+    **_names("ContainerHostname", "Image", "ModelDataUrl", "Environment"),
+    "ImageConfig": {"RepositoryAccessMode": Only(("Platform",))},
+    "Mode": Only(("SingleModel",)),
+}
+
+_VARIANT: Honoured = {
+    **_names(
+        "VariantName",
+        "ModelName",
+        "InitialInstanceCount",
+        "InstanceType",
+        "InitialVariantWeight",
+        "ContainerStartupHealthCheckTimeoutInSeconds",
+        # Instances here share the home's disk: there is at least as much as was asked for.
+        "VolumeSizeInGB",
+    ),
+    "EnableSSMAccess": Only((False,)),
+    "RoutingConfig": {"RoutingStrategy": Only(("LEAST_OUTSTANDING_REQUESTS",))},
+}
+
+_LIST = _names(
+    "SortBy",
+    "SortOrder",
+    "NextToken",
+    "MaxResults",
+    "NameContains",
+    "CreationTimeBefore",
+    "CreationTimeAfter",
+)
+
+HONOURED: Mapping[str, Mapping[str, Honoured]] = {
+    "sagemaker": {
+        "CreateModel": {
+            # Roles are checked for their form: there is nothing to be protected from one's own
+            # machine.
+            **_names("ModelName", "ExecutionRoleArn", "Tags"),
+            "PrimaryContainer": _CONTAINER,
+            "EnableNetworkIsolation": Only((False,)),
+        },
+        "DescribeModel": _names("ModelName"),
+        "ListModels": _LIST,
+        "DeleteModel": _names("ModelName"),
+        "CreateEndpointConfig": {
+            **_names("EndpointConfigName", "ExecutionRoleArn", "Tags"),
+            "ProductionVariants": _VARIANT,
+            "EnableNetworkIsolation": Only((False,)),
+        },
+        "DescribeEndpointConfig": _names("EndpointConfigName"),
+        "ListEndpointConfigs": _LIST,
+        "DeleteEndpointConfig": _names("EndpointConfigName"),
+        "CreateEndpoint": _names("EndpointName", "EndpointConfigName", "Tags"),
+        "DescribeEndpoint": _names("EndpointName"),
+        "ListEndpoints": {
+            **_LIST,
+            **_names("LastModifiedTimeBefore", "LastModifiedTimeAfter", "StatusEquals"),
+        },
+        "DeleteEndpoint": _names("EndpointName"),
+        "AddTags": _names("ResourceArn", "Tags"),
+        "ListTags": _names("ResourceArn", "NextToken", "MaxResults"),
+        "DeleteTags": _names("ResourceArn", "TagKeys"),
+    },
+    "sts": {"GetCallerIdentity": {}},
+    "cloudwatch": {
+        "GetMetricStatistics": _names(
+            "Namespace",
+            "MetricName",
+            "Dimensions",
+            "StartTime",
+            "EndTime",
+            "Period",
+            "Statistics",
+            "Unit",
+        ),
+        "ListMetrics": {
+            **_names("Namespace", "MetricName", "Dimensions", "NextToken", "RecentlyActive"),
+            "IncludeLinkedAccounts": Only((False,)),
+        },
+    },
+}
+
+
+def check(operation: OperationModel, parsed: Mapping[str, Any]) -> None:
+    """Raise a refusal that names everything in a request which is not offered here."""
+    if operation.input is None:
+        return
+    honoured = HONOURED[operation.model.name][operation.name]
+    found = list(_refusals(operation.input, parsed, honoured, ""))
+    if found:
+        message = f"Windtunnel's local cloud does not offer {', '.join(found)}."
+        raise FaultError(invalid(operation.model.name, message))
+
+
+def _refusals(
+    shape: Shape, value: Mapping[str, Any], honoured: Honoured, prefix: str
+) -> Iterator[str]:
+    for key, part in value.items():
+        member = shape.members_by_key[key]
+        name = prefix + member.name
+        rule = honoured.get(member.name)
+        if rule is None:
+            # An empty list or map asks for nothing.
+            if part not in ([], {}):
+                yield name
+        elif isinstance(rule, Only):
+            if part not in rule.values:
+                yield f"{name} {part}"
+        elif isinstance(rule, Mapping):
+            inner = member.shape
+            if inner.kind == "list":
+                for index, element in enumerate(part, 1):
+                    yield from _refusals(
+                        inner.member.shape, element, rule, f"{name}.member.{index}."
+                    )
+            else:
+                yield from _refusals(inner, part, rule, f"{name}.")

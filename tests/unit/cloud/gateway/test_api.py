@@ -1,0 +1,233 @@
+"""The API in front of the rooms: whatever comes in, AWS's kind of answer comes out."""
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from windtunnel.cloud.errors import (
+    InvalidError,
+    NotFoundError,
+    ThrottledError,
+    UnavailableError,
+)
+from windtunnel.cloud.gateway.answers import Answer
+from windtunnel.cloud.gateway.api import Api, Operation
+from windtunnel.http.message import Head
+
+
+def _head(target: str = "SageMaker.ListModels", **headers: str) -> Head:
+    pairs = [(b"x-amz-target", target.encode()), (b"content-type", b"application/x-amz-json-1.1")]
+    pairs += [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return Head(b"POST", b"/", pairs, keep_alive=True)
+
+
+def _api(list_models: Operation) -> Api:
+    return Api({"sagemaker": {"ListModels": list_models}})
+
+
+async def _no_models(parsed: dict[str, Any]) -> dict[str, Any]:
+    return {"models": [], "next_token": parsed.get("name_contains")}
+
+
+def _answer(operation: Operation, head: Head, body: bytes, service: str = "sagemaker") -> Answer:
+    return asyncio.run(_api(operation).answer(service, head, body))
+
+
+def _raising(error: Exception) -> Operation:
+    async def operation(parsed: dict[str, Any]) -> dict[str, Any]:
+        raise error
+
+    return operation
+
+
+def test_an_operation_is_run_with_our_names_and_answered_with_awss() -> None:
+    """PascalCase ends here: the rooms never see it."""
+    answer = _answer(_no_models, _head(), b'{"NameContains": "abc"}')
+
+    assert answer.status == 200
+    assert json.loads(answer.body) == {"Models": [], "NextToken": "abc"}
+    headers = dict(answer.headers)
+    assert headers[b"Content-Type"] == b"application/x-amz-json-1.1"
+    assert len(headers[b"x-amzn-RequestId"]) == 36
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "status"),
+    [
+        (InvalidError("no"), "ValidationException", 400),
+        (NotFoundError("no"), "ValidationException", 400),
+        (ThrottledError("no"), "ThrottlingException", 400),
+        (UnavailableError("no"), "ServiceUnavailable", 503),
+    ],
+)
+def test_a_rooms_error_becomes_awss(error: Exception, code: str, status: int) -> None:
+    """A script branches on AWS's codes."""
+    answer = _answer(_raising(error), _head(), b"{}")
+
+    assert answer.status == status
+    assert json.loads(answer.body) == {"__type": code, "message": "no"}
+
+
+def test_a_bug_is_logged_and_answered_without_its_trace(caplog: pytest.LogCaptureFixture) -> None:
+    """The client is told to retry; the log tells us what to mend."""
+    with caplog.at_level(logging.ERROR):
+        answer = _answer(_raising(ZeroDivisionError("secret detail")), _head(), b"{}")
+
+    assert answer.status == 500
+    assert json.loads(answer.body)["__type"] == "InternalFailure"
+    assert b"secret" not in answer.body
+    assert "secret detail" in caplog.text
+    assert dict(answer.headers)[b"x-amzn-RequestId"].decode() in caplog.text
+
+
+def test_an_output_outside_the_model_is_a_bug_not_an_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A misspelt key must not silently vanish from answers."""
+
+    async def misspelt(parsed: dict[str, Any]) -> dict[str, Any]:
+        return {"modles": []}
+
+    with caplog.at_level(logging.ERROR):
+        assert _answer(misspelt, _head(), b"{}").status == 500
+    assert "modles" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("service", "head", "code"),
+    [
+        ("sagemaker", _head("SageMaker.Nonsense"), "UnknownOperationException"),
+        ("sagemaker", _head("Logs.ListModels"), "UnknownOperationException"),
+        ("sagemaker", _head("SageMaker.CreateTrainingJob"), "UnsupportedOperationException"),
+        ("logs", _head("Logs_20140328.GetLogEvents"), "UnsupportedOperationException"),
+        ("sagemaker", _head(smithy_protocol="rpc-v2-cbor"), "UnsupportedOperationException"),
+    ],
+)
+def test_what_is_not_offered_is_told_apart_from_what_does_not_exist(
+    service: str, head: Head, code: str
+) -> None:
+    """What is not here and what is nowhere need different cures."""
+    answer = _answer(_no_models, head, b"{}", service)
+
+    assert answer.status == 400
+    assert json.loads(answer.body)["__type"] == code
+
+
+def test_an_operation_not_offered_is_named() -> None:
+    """The message says what is missing, and where."""
+    answer = _answer(_no_models, _head("SageMaker.CreateTrainingJob"), b"{}")
+
+    assert json.loads(answer.body)["message"] == (
+        "Windtunnel's local cloud does not offer CreateTrainingJob of sagemaker."
+    )
+
+
+def test_an_operation_goes_on_when_its_client_leaves() -> None:
+    """A half-done change would leave disk and memory of two minds."""
+
+    async def scenario() -> list[str]:
+        entered, leave = asyncio.Event(), asyncio.Event()
+        done: list[str] = []
+
+        async def slow(parsed: dict[str, Any]) -> dict[str, Any]:
+            entered.set()
+            await leave.wait()
+            done.append("finished")
+            return {"models": []}
+
+        api = _api(slow)
+        client = asyncio.create_task(api.answer("sagemaker", _head(), b"{}"))
+        await entered.wait()
+        client.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await client
+        leave.set()
+        while not done:
+            await asyncio.sleep(0)
+        return done
+
+    assert asyncio.run(scenario()) == ["finished"]
+
+
+def test_a_served_operation_must_say_what_it_honours() -> None:
+    """Forgetting it would let members be ignored."""
+    with pytest.raises(AssertionError, match="CreateTrainingJob is not in coverage"):
+        Api({"sagemaker": {"CreateTrainingJob": _no_models}})
+
+
+def test_the_gateways_own_refusals_have_the_services_form() -> None:
+    """A wrong signature must be readable by the client that sent it."""
+    api = _api(_no_models)
+    form = Head(
+        b"POST", b"/", [(b"content-type", b"application/x-www-form-urlencoded")], keep_alive=True
+    )
+    bare = Head(b"PUT", b"/bucket/key", [], keep_alive=True)
+    sagemaker = api.error("sagemaker", "InvalidSignatureException", "no", 400, _head())
+    sts = api.error("sts", "SignatureDoesNotMatch", "no", 403, form)
+    runtime = api.error("sagemaker-runtime", "MissingAuthenticationTokenException", "no", 403, bare)
+    s3 = api.error("s3", "AccessDenied", "no", 403, bare)
+
+    assert json.loads(sagemaker.body) == {"__type": "InvalidSignatureException", "message": "no"}
+    assert b"<Code>SignatureDoesNotMatch</Code>" in sts.body
+    assert dict(runtime.headers)[b"x-amzn-ErrorType"] == b"MissingAuthenticationTokenException"
+    assert json.loads(runtime.body) == {"message": "no"}
+    assert b"<Code>AccessDenied</Code>" in s3.body
+    assert [each.status for each in (sagemaker, sts, runtime, s3)] == [400, 403, 403, 403]
+
+
+def test_a_throttled_invocation_has_awss_null_message() -> None:
+    """boto3 retries on the code; the message is null on AWS."""
+    head = Head(b"POST", b"/endpoints/e/invocations", [], keep_alive=True)
+    answer = _api(_no_models).failure("sagemaker-runtime", ThrottledError("full"), head)
+
+    assert answer.status == 400
+    assert json.loads(answer.body) == {"message": None}
+    assert dict(answer.headers)[b"x-amzn-ErrorType"] == b"ThrottlingException"
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@given(
+    service=st.sampled_from(["sagemaker", "sts", "cloudwatch", "iam", "sagemaker-runtime"]),
+    method=st.sampled_from([b"GET", b"POST", b"PUT"]),
+    target=st.binary(max_size=40).map(lambda junk: b"/" + junk),
+    headers=st.lists(
+        st.tuples(
+            st.sampled_from([b"x-amz-target", b"content-type", b"smithy-protocol", b"x"]),
+            st.sampled_from(
+                [
+                    b"SageMaker.ListModels",
+                    b"SageMaker.",
+                    b"application/x-www-form-urlencoded",
+                    b"application/x-amz-json-1.1",
+                    b"\xff",
+                ]
+            ),
+        ),
+        max_size=4,
+    ),
+    body=st.one_of(
+        st.binary(max_size=60),
+        st.text(max_size=30).map(str.encode),
+        st.recursive(
+            st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner),
+            max_leaves=8,
+        ).map(lambda value: json.dumps(value).encode()),
+    ),
+)
+def test_junk_never_gets_more_than_a_refusal(
+    service: str, method: bytes, target: bytes, headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    """Never HTML, never a stack trace, never a 500: the service is open to whatever is sent."""
+    head = Head(method, target, headers, keep_alive=True)
+    answer = _answer(_no_models, head, body, service)
+
+    assert answer.status in (200, 400)
+    if answer.status == 400:
+        assert b"Error" in answer.body or b"Exception" in answer.body or b"message" in answer.body
