@@ -9,7 +9,7 @@ import sys
 import typer
 
 from windtunnel import __version__
-from windtunnel.cli import clean, deploy, invoke
+from windtunnel.cli import clean, deploy, env, invoke, up
 from windtunnel.core.errors import WindtunnelError
 
 app = typer.Typer(
@@ -37,6 +37,8 @@ def _root(
     pass
 
 
+app.command()(up.up)
+app.command()(env.env)
 app.command()(deploy.deploy)
 app.command()(invoke.invoke)
 app.command()(clean.clean)

@@ -77,6 +77,19 @@ INVOKE_QUEUE_BYTES_MAX = 1 * GIB
 # 2 s would close it under a request.
 FOREIGN_IDLE_TIMEOUT_S = 1.5
 
+# --- Metrics, `cloud/cloudwatch` ---------------------------------------------------------------
+# "Data points with a period of less than 60 seconds are available for 3 hours … 60 seconds …
+# 15 days" (CloudWatch, GetMetricStatistics). Longer ones are not kept here.
+METRIC_SECONDS_KEPT_S = 3 * 3600
+METRIC_MINUTES_KEPT_S = 15 * 24 * 3600
+# "The maximum number of data points returned from a single call is 1,440" (the same page).
+METRIC_DATAPOINT_COUNT_MAX = 1440
+# "Up to 500 results are returned for any one call" (CloudWatch, ListMetrics).
+METRIC_PAGE_COUNT_MAX = 500
+# Variants whose metrics are kept, those that were quiet the longest dropped first; one that was
+# busy all 15 days takes 7 MB. Guess.
+METRIC_VARIANT_COUNT_MAX = 500
+
 # --- Instances, `cloud/fleet` -----------------------------------------------------------------
 # ContainerStartupHealthCheckTimeoutInSeconds: 60 to 3,600, and SageMaker's docs speak of
 # 8 minutes until an endpoint is given up.

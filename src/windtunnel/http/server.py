@@ -32,9 +32,6 @@ from windtunnel.http.message import Head, Headers, status_line
 
 log = logging.getLogger(__name__)
 
-# Answers smaller than this are joined with their head into one buffer; larger ones are handed to
-# the kernel as separate buffers of one writev. Copying 16 KiB costs about a microsecond.
-_JOIN_BYTES_MAX = 16 * limits.KIB
 _HEADER_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # How often silence is looked for; a timer for each request would cost more than it tells.
 _SWEEP_INTERVAL_S = 1.0
@@ -152,7 +149,7 @@ class Exchange:
             for chunk in chunks:
                 length += len(chunk)
             head = self._connection.answer_head(self, status, headers, length)
-            if length <= _JOIN_BYTES_MAX:
+            if length <= limits.JOIN_BYTES_MAX:
                 head = b"".join((head, *chunks))
                 chunks = ()
         self._connection.send(self, head, chunks)
@@ -171,6 +168,11 @@ class Exchange:
         """Send a piece of the answer; await `drained()` between large pieces."""
         if not self.is_abandoned:
             self._connection.send(self, chunk, ())
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether the client takes its answer slower than it is written."""
+        return self._connection.is_congested
 
     async def drained(self) -> None:
         """Wait until the client has taken most of what was written."""
@@ -392,7 +394,7 @@ class _Connection(asyncio.Protocol):
         for name, value in headers:
             parts += (name, b": ", value, b"\r\n")
         line_count = len(headers) + 2
-        if length is not None:
+        if length is not None and status not in _NO_BODY_STATUSES:
             parts.append(b"content-length: %d\r\n" % length)
             line_count += 1
         if exchange._awaits_continue:  # noqa: SLF001
@@ -443,6 +445,11 @@ class _Connection(asyncio.Protocol):
         if self._is_paused_by_depth and len(waiting) < limits.PIPELINE_DEPTH_MAX:
             self._is_paused_by_depth = False
             self._set_reading()
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether the transport holds more than it likes to."""
+        return self._writable is not None
 
     async def drained(self) -> None:
         """Wait until the transport takes more."""

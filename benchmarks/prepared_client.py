@@ -1,0 +1,111 @@
+"""Sends one prepared request over and over on some connections, and counts.
+
+A closed loop over raw sockets: what it costs is a write, a read and a header's parse, so that what
+is measured is the server. The bytes are prepared and signed once by the caller.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import cast
+
+import uvloop
+
+
+@dataclass(frozen=True)
+class Count:
+    """What one run saw; latencies in seconds, unsorted."""
+
+    duration_s: float
+    latencies_s: list[float]
+    failures: int
+
+    @property
+    def rate_rps(self) -> float:
+        """Answers in a second."""
+        return len(self.latencies_s) / self.duration_s
+
+    def quantile_s(self, share: float) -> float:
+        """Return the latency that a share of the answers kept."""
+        ordered = sorted(self.latencies_s)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+class _Client(asyncio.Protocol):
+    """One connection of the loop."""
+
+    def __init__(self, request: bytes, end_s: float, done: asyncio.Event) -> None:
+        self.request = request
+        self.end_s = end_s
+        self.done = done
+        self.latencies_s: list[float] = []
+        self.failures = 0
+        self.buffer = b""
+        self.missing = -1
+        self.is_good = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send the first request."""
+        self.transport = cast("asyncio.Transport", transport)
+        self._send()
+
+    def _send(self) -> None:
+        self.sent_s = time.perf_counter()
+        if self.sent_s >= self.end_s:
+            self.transport.close()
+            self.done.set()
+            return
+        self.transport.write(self.request)
+
+    def data_received(self, data: bytes) -> None:
+        """Read until the answer is whole, then send again."""
+        if self.missing < 0:
+            self.buffer += data
+            head, found, body = self.buffer.partition(b"\r\n\r\n")
+            if not found:
+                return
+            self.buffer = b""
+            self.is_good = head.startswith(b"HTTP/1.1 200")
+            lower = head.lower()
+            at = lower.index(b"content-length: ") + 16
+            self.missing = int(
+                lower[at : lower.find(b"\r\n", at) if b"\r\n" in lower[at:] else None]
+            )
+            self.missing -= len(body)
+        else:
+            self.missing -= len(data)
+        if self.missing == 0:
+            self.missing = -1
+            if self.is_good:
+                self.latencies_s.append(time.perf_counter() - self.sent_s)
+            else:
+                self.failures += 1
+            self._send()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End; a connection lost early is a failure."""
+        del exc
+        if not self.done.is_set():
+            self.failures += 1
+            self.done.set()
+
+
+async def _drive(
+    host: str, port: int, request: bytes, connections: int, duration_s: float
+) -> Count:
+    loop = asyncio.get_running_loop()
+    begin_s = time.perf_counter()
+    clients = []
+    for _ in range(connections):
+        client = _Client(request, begin_s + duration_s, asyncio.Event())
+        clients.append(client)
+        await loop.create_connection(lambda client=client: client, host, port)  # type: ignore[misc]
+    await asyncio.gather(*(client.done.wait() for client in clients))
+    latencies_s = [each for client in clients for each in client.latencies_s]
+    failures = sum(client.failures for client in clients)
+    return Count(time.perf_counter() - begin_s, latencies_s, failures)
+
+
+def drive(host: str, port: int, request: bytes, *, connections: int, duration_s: float) -> Count:
+    """Send the request in a closed loop on each connection for a while."""
+    return uvloop.run(_drive(host, port, request, connections, duration_s))

@@ -1,0 +1,70 @@
+"""`windtunnel up`: the local cloud in the foreground."""
+
+import importlib.util
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windtunnel.core import limits
+from windtunnel.core.errors import NotReadyError, UsageError
+from windtunnel.core.home import Home
+
+_LOOPBACK_HOSTS = frozenset(("127.0.0.1", "localhost", "::1"))
+_PORT_MAX = 65_535
+# Above instances (nice 5 and more), so that a loaded machine delays the models and not the door.
+_GATEWAY_NICE = -5
+
+
+def up(
+    home: Annotated[
+        Path | None, typer.Option(help="The home: where everything lies (default ~/.windtunnel).")
+    ] = None,
+    port: Annotated[int, typer.Option(help="The port to answer on; 0 picks a free one.")] = 0,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    region: Annotated[str, typer.Option(help="The region that ARNs name.")] = "us-east-1",
+    payload_limit: Annotated[
+        int,
+        typer.Option(help="The largest InvokeEndpoint body in bytes; AWS's own by default."),
+    ] = limits.INVOKE_BODY_BYTES_MAX,
+) -> None:
+    """Run the local cloud: SageMaker, its runtime, S3, STS and CloudWatch on this machine.
+
+    It stays in the foreground and prints `ready http://127.0.0.1:PORT` on stdout when it answers.
+    Everything it knows lies in the home; the next `up` brings its endpoints back.
+
+    Then, in another terminal:  eval "$(windtunnel env)"
+    """
+    if not 0 <= port <= _PORT_MAX:
+        raise UsageError(f"--port {port}: a port is a number from 0 to {_PORT_MAX}.")
+    if payload_limit < 1:
+        raise UsageError("--payload-limit must be at least 1 byte.")
+    if importlib.util.find_spec("uvloop") is None or importlib.util.find_spec("httptools") is None:
+        raise NotReadyError(
+            'The local cloud is not installed here: pip install "windtunnel[local]".'
+        )
+    import uvloop
+
+    from windtunnel.cloud.app import Options, run
+
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    where = Home.resolve(home)
+    typer.echo(f"Windtunnel local cloud, home {where.path}, region {region}.", err=True)
+    typer.echo(
+        "Instances start as fast as they can here (AWS takes minutes); each is a stand-in on "
+        f"this machine's {os.cpu_count()} cores.",
+        err=True,
+    )
+    if host not in _LOOPBACK_HOSTS:
+        typer.echo(
+            f"Listening on {host}: whoever reaches it and holds this home's key runs code here.",
+            err=True,
+        )
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        os.nice(_GATEWAY_NICE)
+    uvloop.run(run(Options(where, host, port, region, payload_limit)))

@@ -1,0 +1,162 @@
+"""The local cloud: its parts, wired; its start and its end.
+
+Read `Cloud.open` for what there is and what leans on what, and the two lists in `_serve` for what
+happens to a request.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from windtunnel.cloud.cloudwatch.service import CloudWatch
+from windtunnel.cloud.fleet.fleet import Fleet
+from windtunnel.cloud.foundation.s3.client import S3Client
+from windtunnel.cloud.foundation.sts import Sts
+from windtunnel.cloud.gateway.api import Api
+from windtunnel.cloud.gateway.gateway import Gateway
+from windtunnel.cloud.gateway.steps import body_steps, head_steps
+from windtunnel.cloud.router.router import Router
+from windtunnel.cloud.sagemaker.service import SageMaker
+from windtunnel.cloud.store.store import Store
+from windtunnel.core import limits
+from windtunnel.core.clock import SystemClock
+from windtunnel.core.errors import NotReadyError
+from windtunnel.core.home import CloudRecord, Home
+from windtunnel.core.supervision import Supervisor, new_generation, sweep
+from windtunnel.http.server import serve
+
+log = logging.getLogger(__name__)
+
+# The S3 process is up in a quarter of a second on an idle machine; a loaded one is given time.
+_S3_START_TIMEOUT_S = 30.0
+_S3_STOP_GRACE_S = 5.0
+# Requests in flight when the cloud is told to end.
+_DRAIN_GRACE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `windtunnel up` was told."""
+
+    home: Home
+    host: str = "127.0.0.1"
+    port: int = 0
+    region: str = "us-east-1"
+    payload_limit: int = limits.INVOKE_BODY_BYTES_MAX
+
+
+async def run(options: Options) -> None:
+    """Run the local cloud until SIGTERM or SIGINT; nothing of it stays behind."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with opened(options) as url:
+        # Programs wait for this line on stdout; nothing else is ever written there.
+        sys.stdout.write(f"ready {url}\n")
+        sys.stdout.flush()
+        await stop.wait()
+        log.info("Stopping.")
+
+
+@contextlib.asynccontextmanager
+async def opened(options: Options) -> AsyncIterator[str]:
+    """Hold a local cloud open in this process; the value is its URL."""
+    home = options.home
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(home.locked())
+        generation = new_generation(home.id)
+        swept = sweep(home.id, generation)
+        if swept:
+            log.warning("Ended %d processes that an earlier cloud of this home left.", swept)
+        socket_directory = stack.enter_context(home.socket_directory())
+        supervisor = Supervisor(generation)
+        stack.push_async_callback(supervisor.stop_all, limits.STOP_GRACE_S)
+        clock = SystemClock()
+
+        s3_socket = socket_directory / "s3.sock"
+        await _start_s3(supervisor, home, s3_socket)
+
+        store = await Store.open(home.database)
+        stack.push_async_callback(store.close)
+        cloudwatch = CloudWatch(clock)
+        router = Router(
+            clock,
+            cloudwatch,
+            region=options.region,
+            answer_bytes_max=options.payload_limit,
+        )
+        stack.callback(router.close)
+        fleet = Fleet(home, supervisor, s3_socket, socket_directory, clock)
+        stack.push_async_callback(fleet.close)
+        sagemaker = SageMaker(
+            store, fleet, router, S3Client(str(s3_socket)), clock, region=options.region
+        )
+        stack.push_async_callback(sagemaker.close)
+        api = Api(
+            {
+                "sagemaker": sagemaker.operations(),
+                "sts": Sts().operations(),
+                "cloudwatch": cloudwatch.operations(),
+            }
+        )
+
+        owner = home.credentials()
+        gateway = Gateway(
+            api,
+            head_steps(owner, clock, str(s3_socket), options.payload_limit),
+            body_steps(owner, router),
+        )
+        try:
+            server = await serve(gateway, host=options.host, port=options.port)
+        except OSError as error:
+            raise NotReadyError(
+                f"Cannot listen on {options.host}:{options.port} ({error.strerror}): "
+                "choose another port with --port, or 0 for any free one."
+            ) from error
+        stack.push_async_callback(gateway.close)
+        stack.push_async_callback(server.drain, _DRAIN_GRACE_S)
+
+        await fleet.open()
+        await sagemaker.resume()
+        url = f"http://{options.host}:{server.port}"
+        home.write_record(CloudRecord(url, os.getpid(), generation, warp=1.0))
+        stack.callback(home.forget_record)
+        yield url
+
+
+async def _start_s3(supervisor: Supervisor, home: Home, socket_path: Path) -> None:
+    """Start the S3 process and wait until it answers."""
+    # The home is local: these calls wait for nobody.
+    socket_path.unlink(missing_ok=True)  # noqa: ASYNC240
+    with (home.logs / "s3.log").open("ab") as output:
+        process = await supervisor.start(
+            [
+                sys.executable,
+                "-m",
+                "windtunnel.cloud.foundation.s3",
+                "--root",
+                str(home.objects),
+                "--socket",
+                str(socket_path),
+            ],
+            environment=dict(os.environ),
+            output=output,
+        )
+    try:
+        async with asyncio.timeout(_S3_START_TIMEOUT_S):
+            while process.returncode is None:
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_unix_connection(str(socket_path))
+                    writer.close()
+                    return
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        pass
+    raise NotReadyError(f"The S3 process did not start: see {home.logs / 's3.log'}.")

@@ -1,0 +1,204 @@
+"""Whether a request was signed with this home's key: read the signature, then prove it.
+
+Two steps, because the first needs only the head: what cannot be right (no signature, an unknown
+key, a date too far off) is refused before a body is read; the proof over the body's hash follows.
+
+Rules: pure; time is handed in. The request's own bytes are what is verified: the raw target, the
+headers as sent. Codes and statuses are each service's own (AWS: SageMaker and the JSON services
+400, the runtime, S3 and the query services 403).
+"""
+
+import calendar
+import hmac
+import re
+import time
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from windtunnel.aws import sigv4
+from windtunnel.cloud.gateway.answers import Fault, FaultError
+from windtunnel.cloud.gateway.identify import SIGNING_NAMES
+from windtunnel.core import limits
+from windtunnel.core.home import Credentials
+from windtunnel.http.message import Head
+
+_AUTHORIZATION = re.compile(
+    rb"AWS4-HMAC-SHA256 +Credential=([^ ,]+), *SignedHeaders=([^ ,]+), *Signature=([0-9a-f]{64})"
+)
+_DATE = re.compile(r"\d{8}T\d{6}Z")
+_SCOPE_PARTS = 5
+# Presigned URLs last a week at most (S3, "Authenticating requests: using query parameters").
+_PRESIGNED_S_MAX = 604_800
+_S3_LIKE = frozenset(("s3",))
+_QUERY_LIKE = frozenset(("sts", "iam"))
+_FORBIDDEN_LIKE = _S3_LIKE | _QUERY_LIKE | {"sagemaker-runtime"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a request says of its own signature."""
+
+    access_key_id: str
+    day: str
+    region: str
+    signing_name: str
+    date: str
+    signed: frozenset[str]
+    proof: str
+    # Seconds a presigned URL lasts; None when the signature stands in the header.
+    expires_s: int | None = None
+
+
+def read_claim(head: Head) -> Claim | None:
+    """Return what the head claims, None when it is not signed; refuse what cannot be read."""
+    value = head.get(b"authorization")
+    if value is not None:
+        match = _AUTHORIZATION.fullmatch(value)
+        date = head.get(b"x-amz-date")
+        if match is None or date is None:
+            raise FaultError(
+                Fault(
+                    "IncompleteSignature",
+                    "Authorization must be 'AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, "
+                    "Signature=…', with an X-Amz-Date header beside it.",
+                    400,
+                )
+            )
+        credential, signed, proof = (part.decode("latin-1") for part in match.groups())
+        return _claim(credential, signed, proof, date.decode("latin-1"), None)
+    if b"X-Amz-Signature=" in head.query:
+        values = dict(parse_qsl(head.query.decode("latin-1"), keep_blank_values=True))
+        expires = values.get("X-Amz-Expires", "")
+        return _claim(
+            values.get("X-Amz-Credential", ""),
+            values.get("X-Amz-SignedHeaders", ""),
+            values.get("X-Amz-Signature", ""),
+            values.get("X-Amz-Date", ""),
+            int(expires) if expires.isdecimal() else -1,
+        )
+    return None
+
+
+def _claim(credential: str, signed: str, proof: str, date: str, expires_s: int | None) -> Claim:
+    # An access key id holds no slash; the rest of the credential is the scope.
+    parts = credential.split("/")
+    if len(parts) != _SCOPE_PARTS or parts[-1] != sigv4.TERMINATOR or not _DATE.fullmatch(date):
+        raise FaultError(
+            Fault(
+                "IncompleteSignature",
+                "The credential must read KEY/YYYYMMDD/REGION/SERVICE/aws4_request, and the date "
+                "YYYYMMDDTHHMMSSZ.",
+                400,
+            )
+        )
+    key, day, region, signing_name, _ = parts
+    names = frozenset(signed.lower().split(";"))
+    return Claim(key, day, region, signing_name, date, names, proof, expires_s)
+
+
+def check_claim(claim: Claim | None, service: str, owner: Credentials, now_s: float) -> Claim:
+    """Return the claim if it can be right, judged by the head alone; refuse it otherwise."""
+    if claim is None:
+        raise _missing(service)
+    if claim.access_key_id != owner.access_key_id:
+        raise _unknown_key(service)
+    if claim.signing_name != SIGNING_NAMES.get(service) or claim.day != claim.date[:8]:
+        raise _mismatch(service, "Credential should be scoped to correct service and date.")
+    if "host" not in claim.signed:
+        raise _mismatch(service, "Host must be a signed header.")
+    signed_s: float = calendar.timegm(time.strptime(claim.date, "%Y%m%dT%H%M%SZ"))
+    if claim.expires_s is not None:
+        if not 0 < claim.expires_s <= _PRESIGNED_S_MAX:
+            raise FaultError(
+                Fault(
+                    "AuthorizationQueryParametersError",
+                    "X-Amz-Expires must be between 1 and 604800 seconds.",
+                    400,
+                )
+            )
+        if now_s > signed_s + claim.expires_s:
+            raise FaultError(Fault("AccessDenied", "Request has expired", 403))
+        signed_s = min(signed_s, now_s)
+    elif "x-amz-date" not in claim.signed:
+        raise _mismatch(service, "X-Amz-Date must be a signed header.")
+    skew_s = limits.SIGNATURE_SKEW_S3_S if service in _S3_LIKE else limits.SIGNATURE_SKEW_S
+    if abs(now_s - signed_s) > skew_s:
+        raise _skewed(service, claim.date, sigv4.amz_date(now_s), skew_s)
+    return claim
+
+
+def prove_claim(
+    claim: Claim, head: Head, service: str, owner: Credentials, hashed_payload: str
+) -> None:
+    """Refuse the request unless its signature is this home's over these very bytes."""
+    headers = [(name.decode(), value.decode("utf-8", "replace")) for name, value in head.headers]
+    canonical = sigv4.canonical_request(
+        head.method.decode(),
+        head.target.decode("latin-1"),
+        headers,
+        claim.signed,
+        hashed_payload,
+        service=claim.signing_name,
+    )
+    scope = sigv4.credential_scope(claim.date, claim.region, claim.signing_name)
+    key = sigv4.signing_key(owner.secret_access_key, claim.day, claim.region, claim.signing_name)
+    text = sigv4.string_to_sign(claim.date, scope, canonical)
+    if not hmac.compare_digest(sigv4.signature(key, text), claim.proof):
+        raise _mismatch(
+            service,
+            "The request signature we calculated does not match the signature you provided. "
+            "Check your AWS Secret Access Key and signing method. Consult the service "
+            "documentation for details.",
+        )
+
+
+def _missing(service: str) -> FaultError:
+    if service in _S3_LIKE:
+        return FaultError(Fault("AccessDenied", "Access Denied", 403))
+    message = "Missing Authentication Token"
+    if service in _QUERY_LIKE:
+        return FaultError(Fault("MissingAuthenticationToken", message, 403))
+    status = 403 if service in _FORBIDDEN_LIKE else 400
+    return FaultError(Fault("MissingAuthenticationTokenException", message, status))
+
+
+def _unknown_key(service: str) -> FaultError:
+    if service in _S3_LIKE:
+        return FaultError(
+            Fault(
+                "InvalidAccessKeyId",
+                "The AWS Access Key Id you provided does not exist in our records.",
+                403,
+            )
+        )
+    message = "The security token included in the request is invalid."
+    if service in _QUERY_LIKE:
+        return FaultError(Fault("InvalidClientTokenId", message, 403))
+    status = 403 if service in _FORBIDDEN_LIKE else 400
+    return FaultError(Fault("UnrecognizedClientException", message, status))
+
+
+def _mismatch(service: str, message: str) -> FaultError:
+    if service in _S3_LIKE | _QUERY_LIKE:
+        return FaultError(Fault("SignatureDoesNotMatch", message, 403))
+    status = 403 if service in _FORBIDDEN_LIKE else 400
+    return FaultError(Fault("InvalidSignatureException", message, status))
+
+
+def _skewed(service: str, date: str, now: str, skew_s: float) -> FaultError:
+    if service in _S3_LIKE:
+        return FaultError(
+            Fault(
+                "RequestTimeTooSkewed",
+                "The difference between the request time and the current time is too large.",
+                403,
+            )
+        )
+    # AWS words the two directions so: "Signature expired: A is now earlier than B (C - 5 min.)".
+    relation = "expired" if date < now else "not yet current"
+    side = "earlier" if date < now else "later"
+    return _mismatch(
+        service,
+        f"Signature {relation}: {date} is now {side} than {now} by more than "
+        f"{skew_s / 60:.0f} min.",
+    )

@@ -1,0 +1,289 @@
+"""One invocation: choose where it goes, forward it, measure it.
+
+Runs on the hot path, by callbacks: nothing here waits, and nothing is looked up twice. What the
+container gets and what the client gets are the gateway's business; here a request is a list of
+chunks, and an answer is a status, headers and chunks.
+
+Rules: a request is sent to exactly one address, once. Every request that was taken ends in exactly
+one outcome and one record, also when its client left, the container died or the time ran out.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from windtunnel.cloud.cloudwatch.samples import InvocationRecord
+from windtunnel.cloud.errors import (
+    CloudError,
+    InvalidError,
+    ModelError,
+    ThrottledError,
+    UnavailableError,
+)
+from windtunnel.cloud.router.choice import choose_by_weight, choose_least_outstanding
+from windtunnel.cloud.router.routes import EndpointRoutes, Lane, VariantLanes, VariantRoute
+from windtunnel.core import limits
+from windtunnel.core.clock import Clock
+from windtunnel.core.home import ACCOUNT_ID
+from windtunnel.http.message import Headers
+from windtunnel.http.upstream import Call
+
+# How often overdue requests are looked for: time-outs are of whole seconds.
+_SWEEP_INTERVAL_S = 0.5
+_CLIENT_ERROR_MIN = 400
+_OK_MIN = 200
+_OK_END = 300
+# A status for the record of a request whose client left before its answer: nginx's own.
+_STATUS_CLIENT_CLOSED = 499
+
+
+class InvocationLog(Protocol):
+    """Takes one record for each invocation; called on the hot path."""
+
+    def record(self, record: InvocationRecord) -> None:
+        """Take a record."""
+
+
+class Waiter(Protocol):
+    """What wants the outcome of an invocation."""
+
+    def on_result(
+        self, invocation: "Invocation", headers: Headers, chunks: list[bytes], size: int
+    ) -> None:
+        """Take the container's good answer."""
+
+    def on_error(self, invocation: "Invocation", error: CloudError) -> None:
+        """Take the reason why there is none."""
+
+
+class Router:
+    """Sends invocations to the healthy instances of their endpoint."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        invocations: InvocationLog,
+        *,
+        region: str,
+        answer_bytes_max: int = limits.INVOKE_ANSWER_BYTES_MAX,
+        choose_point: Callable[[], float] = random.random,
+    ) -> None:
+        self._clock = clock
+        self._log = invocations
+        self._region = region
+        self._answer_bytes_max = answer_bytes_max
+        self._choose_point = choose_point
+        self._loop = asyncio.get_running_loop()
+        self._endpoints: dict[str, EndpointRoutes] = {}
+        self._leaving: dict[str, EndpointRoutes] = {}
+        # In order of their start, so that the overdue ones are in front.
+        self._in_flight: dict[Invocation, None] = {}
+        self._timer = self._loop.call_later(_SWEEP_INTERVAL_S, self._sweep)
+
+    # --- routes -------------------------------------------------------------------------------
+
+    def publish(self, endpoint_name: str, variants: Sequence[VariantRoute]) -> None:
+        """Replace where an endpoint's requests go, for every request from now on."""
+        routes = self._endpoints.get(endpoint_name)
+        if routes is None:
+            routes = self._leaving.pop(endpoint_name, None) or EndpointRoutes(
+                endpoint_name, self._answer_bytes_max
+            )
+            self._endpoints[endpoint_name] = routes
+        routes.replace(variants)
+
+    def withdraw(self, endpoint_name: str) -> None:
+        """Take no more requests for an endpoint; those in flight go on."""
+        routes = self._endpoints.pop(endpoint_name, None)
+        if routes is not None:
+            self._leaving[endpoint_name] = routes
+
+    async def wait_idle(self, endpoint_name: str, grace_s: float) -> bool:
+        """Wait for what is in flight to an endpoint; say whether it ended within `grace_s`."""
+        routes = self._leaving.get(endpoint_name) or self._endpoints.get(endpoint_name)
+        if routes is None:
+            return True
+        try:
+            await asyncio.wait_for(routes.wait_idle(), grace_s)
+        except TimeoutError:
+            return False
+        finally:
+            if self._leaving.get(endpoint_name) is routes:
+                del self._leaving[endpoint_name]
+                routes.replace(())
+        return True
+
+    def close(self) -> None:
+        """Stop looking for overdue requests and let every connection go."""
+        self._timer.cancel()
+        for routes in (*self._endpoints.values(), *self._leaving.values()):
+            routes.replace(())
+
+    # --- invocations --------------------------------------------------------------------------
+
+    def admit(self, endpoint_name: str, body_bytes: int) -> None:
+        """Raise what would be answered now to a request of this size, before its body has come."""
+        self._admitted(endpoint_name, body_bytes)
+
+    def _admitted(self, endpoint_name: str, body_bytes: int) -> EndpointRoutes:
+        routes = self._endpoints.get(endpoint_name)
+        if routes is None:
+            raise InvalidError(f"Endpoint {endpoint_name} of account {ACCOUNT_ID} not found.")
+        if (
+            routes.in_flight_count >= limits.INVOKE_QUEUE_COUNT_MAX
+            or routes.in_flight_bytes + body_bytes > limits.INVOKE_QUEUE_BYTES_MAX
+        ):
+            raise ThrottledError(f"Endpoint {endpoint_name} has too many requests waiting.")
+        return routes
+
+    def invoke(
+        self,
+        endpoint_name: str,
+        chunks: Sequence[bytes],
+        body_bytes: int,
+        received_s: float,
+        waiter: Waiter,
+    ) -> "Invocation":
+        """Forward a request; `received_s` is when its head came, on the loop's clock."""
+        routes = self._admitted(endpoint_name, body_bytes)
+        variants = routes.variants
+        variant = variants[0]
+        if len(variants) > 1:
+            weights = [each.weight for each in variants]
+            variant = variants[choose_by_weight(weights, self._choose_point())]
+        lanes = variant.lanes
+        if not lanes:
+            raise UnavailableError(
+                f"Endpoint {endpoint_name} has no healthy instance for variant {variant.name} now."
+            )
+        if len(lanes) == 1:
+            lane = lanes[0]
+        else:
+            variant.turn += 1
+            lane = lanes[
+                choose_least_outstanding([each.outstanding for each in lanes], variant.turn)
+            ]
+        invocation = Invocation(self, routes, variant, lane, body_bytes, received_s, waiter)
+        routes.enter(body_bytes)
+        lane.outstanding += 1
+        self._in_flight[invocation] = None
+        invocation.sent_s = self._loop.time()
+        invocation.call = lane.upstream.send(chunks, invocation)
+        return invocation
+
+    def finish(self, invocation: "Invocation", status: int, *, is_model_error: bool) -> None:
+        """Take an invocation out of the books and record it."""
+        del self._in_flight[invocation]
+        invocation.lane.outstanding -= 1
+        invocation.routes.leave(invocation.body_bytes)
+        now_s = self._loop.time()
+        model_s = now_s - invocation.sent_s
+        self._log.record(
+            InvocationRecord(
+                invocation.routes.name,
+                invocation.variant.name,
+                self._clock.now_s(),
+                status,
+                model_s,
+                now_s - invocation.received_s - model_s,
+                invocation.variant.instance_count,
+                is_model_error,
+            )
+        )
+
+    def _sweep(self) -> None:
+        overdue_s = self._loop.time() - limits.MODEL_TIMEOUT_S
+        for invocation in list(self._in_flight):
+            if invocation.sent_s > overdue_s:
+                break
+            invocation.expire()
+        self._timer = self._loop.call_later(_SWEEP_INTERVAL_S, self._sweep)
+
+    def model_error(self, endpoint_name: str, status: int, original: str) -> ModelError:
+        """Return the error that a client gets for a container's failure, in AWS's words."""
+        side = "client" if _CLIENT_ERROR_MIN <= status < 500 else "server"  # noqa: PLR2004
+        group = f"/aws/sagemaker/Endpoints/{endpoint_name}"
+        return ModelError(
+            f'Received {side} error ({status}) from primary with message "{original}". See '
+            f"https://{self._region}.console.aws.amazon.com/cloudwatch/home?region={self._region}"
+            f"#logEventViewer:group={group} in account {ACCOUNT_ID} for more information.",
+            status=status,
+            original=original,
+            log_stream_arn=f"arn:aws:logs:{self._region}:{ACCOUNT_ID}:log-group:{group}",
+        )
+
+
+class Invocation:
+    """One request in flight."""
+
+    __slots__ = (
+        "_router",
+        "_waiter",
+        "body_bytes",
+        "call",
+        "lane",
+        "received_s",
+        "routes",
+        "sent_s",
+        "variant",
+    )
+
+    def __init__(
+        self,
+        router: Router,
+        routes: EndpointRoutes,
+        variant: VariantLanes,
+        lane: Lane,
+        body_bytes: int,
+        received_s: float,
+        waiter: Waiter,
+    ) -> None:
+        self._router = router
+        self._waiter = waiter
+        self.routes = routes
+        self.variant = variant
+        self.lane = lane
+        self.body_bytes = body_bytes
+        self.received_s = received_s
+        self.sent_s = 0.0
+        self.call: Call | None = None
+
+    def on_answer(self, status: int, headers: Headers, chunks: list[bytes], size: int) -> None:
+        """Hand the container's answer on; anything but a 2xx is a ModelError (424)."""
+        if _OK_MIN <= status < _OK_END:
+            self._router.finish(self, 200, is_model_error=False)
+            self._waiter.on_result(self, headers, chunks, size)
+            return
+        text = b"".join(chunks)[: limits.MODEL_ERROR_MESSAGE_BYTES_MAX]
+        self._fail(status, text.decode(errors="replace"))
+
+    def on_failure(self, reason: str) -> None:
+        """Say that the container did not answer."""
+        self._fail(
+            0,
+            "Amazon SageMaker could not get a response from the "
+            f"{self.routes.name} endpoint. Please check your model container health and logs in "
+            f"Amazon CloudWatch. ({reason})",
+        )
+
+    def expire(self) -> None:
+        """Give up waiting for the container."""
+        if self.call is not None:
+            self.call.cancel()
+        self._fail(
+            0,
+            "Your invocation timed out while waiting for a response from container primary. "
+            "Review the latency metrics for each container in Amazon CloudWatch, resolve the "
+            "issue, and try again.",
+        )
+
+    def abandon(self) -> None:
+        """Drop the request because its client is gone."""
+        if self.call is not None and not self.call.is_over:
+            self.call.cancel()
+            self._router.finish(self, _STATUS_CLIENT_CLOSED, is_model_error=False)
+
+    def _fail(self, status: int, original: str) -> None:
+        self._router.finish(self, 424, is_model_error=True)
+        self._waiter.on_error(self, self._router.model_error(self.routes.name, status, original))

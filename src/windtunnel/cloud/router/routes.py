@@ -1,0 +1,107 @@
+"""Where an endpoint's requests can go right now.
+
+The controller of an endpoint publishes what is healthy; the router reads it for each request.
+A replaced set of routes keeps the connections and the counts of the addresses that stay.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from windtunnel.core import limits
+from windtunnel.http.upstream import Upstream
+
+
+@dataclass(frozen=True)
+class InstanceRoute:
+    """One healthy instance: where its model servers listen."""
+
+    instance_id: str
+    addresses: tuple[str, ...]
+    # Not our model server: it may close idle connections when it likes.
+    is_foreign: bool = False
+
+
+@dataclass(frozen=True)
+class VariantRoute:
+    """One variant: its weight, and its healthy instances."""
+
+    name: str
+    weight: float
+    instances: tuple[InstanceRoute, ...]
+
+
+class Lane:
+    """One address that takes requests, and how many it has now."""
+
+    __slots__ = ("address", "instance_id", "outstanding", "upstream")
+
+    def __init__(self, instance: InstanceRoute, address: str, answer_bytes_max: int) -> None:
+        self.address = address
+        self.instance_id = instance.instance_id
+        self.outstanding = 0
+        self.upstream = Upstream(
+            address,
+            answer_bytes_max=answer_bytes_max,
+            idle_timeout_s=limits.FOREIGN_IDLE_TIMEOUT_S if instance.is_foreign else None,
+        )
+
+
+class VariantLanes:
+    """One variant's addresses, over all its instances."""
+
+    __slots__ = ("instance_count", "lanes", "name", "turn", "weight")
+
+    def __init__(self, route: VariantRoute, lanes: list[Lane]) -> None:
+        self.name = route.name
+        self.weight = route.weight
+        self.lanes = lanes
+        self.instance_count = len(route.instances)
+        self.turn = 0
+
+
+class EndpointRoutes:
+    """One endpoint: its variants, and what is in flight to it."""
+
+    def __init__(self, name: str, answer_bytes_max: int) -> None:
+        self.name = name
+        self._answer_bytes_max = answer_bytes_max
+        self.variants: list[VariantLanes] = []
+        self.in_flight_count = 0
+        self.in_flight_bytes = 0
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def replace(self, variants: Iterable[VariantRoute]) -> None:
+        """Take new routes; connections to addresses that are gone close behind their answers."""
+        old, self._lanes = self._lanes, {}
+        self.variants = []
+        for variant in variants:
+            lanes = []
+            for instance in variant.instances:
+                for address in instance.addresses:
+                    key = (instance.instance_id, address)
+                    lane = old.pop(key, None) or Lane(instance, address, self._answer_bytes_max)
+                    self._lanes[key] = lane
+                    lanes.append(lane)
+            self.variants.append(VariantLanes(variant, lanes))
+        for lane in old.values():
+            lane.upstream.close()
+
+    def enter(self, body_bytes: int) -> None:
+        """Count a request in."""
+        self.in_flight_count += 1
+        self.in_flight_bytes += body_bytes
+        self._idle.clear()
+
+    def leave(self, body_bytes: int) -> None:
+        """Count a request out."""
+        self.in_flight_count -= 1
+        self.in_flight_bytes -= body_bytes
+        if self.in_flight_count == 0:
+            self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """Wait until nothing is in flight."""
+        await self._idle.wait()
