@@ -1,0 +1,195 @@
+"""Fetch one model archive from S3 and unpack it into the home's cache of models.
+
+`python -I -m windtunnel.cloud.fleet.fetch --socket PATH --bucket B --key K --into DIR`
+
+A process of its own, at low priority, because archives are large, slow and not to be trusted. It
+writes one line of JSON to stdout: `{"directory": …, "etag": …, "archive_bytes": …,
+"unpacked_bytes": …}`, or `{"reason": …}` for a person to act on. The folder's name is the digest of
+the archive's bytes, so equal archives share one, and a folder of that name is whole: it is made
+under another name and renamed.
+"""
+
+import argparse
+import errno
+import hashlib
+import http.client
+import io
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from windtunnel.cloud.fleet import unpack
+from windtunnel.cloud.fleet.model_data import ArchiveLimits, ModelDataError
+from windtunnel.core import limits
+from windtunnel.core.lifeline import join_parent
+
+INCOMING_PREFIX = ".incoming-"
+# Below every instance: a fetch must not slow down what already serves.
+_NICENESS = 15
+# The S3 process may be restarting; it takes about a second.
+_CONNECT_TIMEOUT_S = 10.0
+_CONNECT_INTERVAL_S = 0.1
+_PEEK_BYTES = 512
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP to a server on a Unix socket."""
+
+    def __init__(self, path: str, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class _Source(io.RawIOBase):
+    """The body of S3's answer, counted and digested as it is read."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        super().__init__()
+        self._response = response
+        self._head = b""
+        self._sha256 = hashlib.sha256()
+        self._promised_bytes = response.length
+        self.count_bytes = 0
+
+    def peek(self) -> bytes:
+        """Return the first bytes without taking them."""
+        while len(self._head) < _PEEK_BYTES and (piece := self._response.read(_PEEK_BYTES)):
+            self._head += piece
+        return self._head
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - Buffer has a name since 3.12
+        view = memoryview(buffer).cast("B")
+        if self._head:
+            piece, self._head = self._head[: len(view)], self._head[len(view) :]
+            view[: len(piece)] = piece
+            count = len(piece)
+        else:
+            count = self._response.readinto(view)
+        self._sha256.update(view[:count])
+        self.count_bytes += count
+        if count == 0 and self._promised_bytes not in {None, self.count_bytes}:
+            raise ModelDataError("S3 ended before the object did")
+        return count
+
+    @property
+    def digest(self) -> str:
+        return self._sha256.hexdigest()
+
+
+def fetch(
+    socket_path: str, bucket: str, key: str, into: Path, archive_limits: ArchiveLimits
+) -> dict[str, str | int]:
+    """Bring one archive into the cache; return where it is, or raise with the reason it is not."""
+    shown = f"s3://{bucket}/{key}"
+    response = _request(socket_path, f"/{quote(bucket)}/{quote(key, safe='/~')}")
+    if response.status == http.client.NOT_FOUND:
+        raise ModelDataError(f"There is no object at {shown}.")
+    if response.status != http.client.OK:
+        raise ModelDataError(f"S3 answered {response.status} {response.reason} for {shown}.")
+    source = _Source(response)
+    incoming = Path(tempfile.mkdtemp(prefix=INCOMING_PREFIX, dir=into))
+    try:
+        unpack.check_kind(source.peek())
+        contents = unpack.unpack(io.BufferedReader(source), incoming, archive_limits)
+        unpack.seal(incoming)
+        directory = _place(incoming, into / source.digest)
+    except ModelDataError as error:
+        raise ModelDataError(f"The archive {shown} cannot be used: {error.reason}.") from error
+    finally:
+        unpack.remove(incoming)
+    return {
+        "directory": str(directory),
+        "etag": response.headers.get("ETag", ""),
+        "archive_bytes": source.count_bytes,
+        "unpacked_bytes": contents.size_bytes,
+    }
+
+
+def _request(socket_path: str, target: str) -> http.client.HTTPResponse:
+    deadline_s = time.monotonic() + _CONNECT_TIMEOUT_S
+    while True:
+        connection = _UnixConnection(socket_path, limits.MODEL_DATA_STALL_TIMEOUT_S)
+        try:
+            connection.request("GET", target)
+            return connection.getresponse()
+        except (FileNotFoundError, ConnectionError) as error:
+            connection.close()
+            if time.monotonic() >= deadline_s:
+                raise ModelDataError(f"The local S3 does not answer ({error}).") from error
+            time.sleep(_CONNECT_INTERVAL_S)
+
+
+def _place(incoming: Path, directory: Path) -> Path:
+    try:
+        incoming.rename(directory)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
+        # The same archive came before: its folder serves. It was used now, which keeps it longer.
+        os.utime(directory)
+    descriptor = os.open(directory.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return directory
+
+
+def _explain(error: OSError) -> str:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "The disk of the home is full: there is no room to unpack the model data."
+    if isinstance(error, TimeoutError):
+        return (
+            f"The local S3 sent nothing for {limits.MODEL_DATA_STALL_TIMEOUT_S:.0f} s "
+            "while the model data was fetched."
+        )
+    return f"The model data could not be fetched: {error}."
+
+
+def main() -> int:
+    """Fetch what the arguments name; print the one line that says what came of it."""
+    parser = argparse.ArgumentParser(prog="windtunnel.cloud.fleet.fetch")
+    parser.add_argument("--socket", required=True)
+    parser.add_argument("--bucket", required=True)
+    parser.add_argument("--key", required=True)
+    parser.add_argument("--into", type=Path, required=True)
+    standard = ArchiveLimits()
+    parser.add_argument("--unpacked-bytes-max", type=int, default=standard.unpacked_bytes_max)
+    parser.add_argument("--member-count-max", type=int, default=standard.member_count_max)
+    options = parser.parse_args()
+
+    join_parent()
+    os.nice(_NICENESS)
+    # So that `finally` runs and no half-unpacked folder stays when the fleet gives up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    archive_limits = ArchiveLimits(options.unpacked_bytes_max, options.member_count_max)
+    result: dict[str, str | int]
+    try:
+        result = fetch(options.socket, options.bucket, options.key, options.into, archive_limits)
+    except ModelDataError as error:
+        result = {"reason": error.reason}
+    except OSError as error:
+        result = {"reason": _explain(error)}
+    except http.client.HTTPException as error:
+        result = {"reason": f"The local S3 broke off the transfer ({type(error).__name__})."}
+    sys.stdout.write(json.dumps(result) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

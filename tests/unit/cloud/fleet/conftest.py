@@ -1,0 +1,121 @@
+"""Archives, kind and evil, and an S3 that serves them on a Unix socket."""
+
+import gzip
+import http.server
+import io
+import socketserver
+import tarfile
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+
+class Archives:
+    """Makes archives, member by member, so that they may be as evil as a test needs."""
+
+    @staticmethod
+    def entry(
+        name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o644
+    ) -> tarfile.TarInfo:
+        """Return a header of a tar."""
+        header = tarfile.TarInfo(name)
+        header.type = kind
+        header.linkname = link
+        header.mode = mode
+        return header
+
+    @staticmethod
+    def tar(*members: tuple[tarfile.TarInfo, bytes], tar_format: int = tarfile.PAX_FORMAT) -> bytes:
+        """Return a tar of the given headers and contents."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=tar_format) as archive:
+            for header, content in members:
+                if header.isreg():
+                    header.size = len(content)
+                archive.addfile(header, io.BytesIO(content))
+        return buffer.getvalue()
+
+    def tar_gz(self, files: dict[str, bytes]) -> bytes:
+        """Return a tar.gz of plain files."""
+        members = [(self.entry(name), content) for name, content in files.items()]
+        return gzip.compress(self.tar(*members), mtime=0)
+
+
+@pytest.fixture(scope="session")
+def archives() -> Archives:
+    return Archives()
+
+
+class FakeS3(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """The outside world's side of S3's GET and HEAD, on a Unix socket."""
+
+    daemon_threads = True
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), _Objects)
+        self.path = path
+        self.objects: dict[str, bytes] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.hold: Callable[[], Any] = lambda: None
+        self.cut_bytes = 0
+        self.stall: threading.Event | None = None
+
+    def put(self, bucket: str, key: str, body: bytes) -> str:
+        """Store an object; return its address."""
+        self.objects[f"/{bucket}/{key}"] = body
+        return f"s3://{bucket}/{key}"
+
+
+class _Objects(http.server.BaseHTTPRequestHandler):
+    server: FakeS3
+    protocol_version = "HTTP/1.1"
+
+    def address_string(self) -> str:
+        return "unix"
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def _answer(self, *, with_body: bool) -> None:
+        self.server.requests.append((self.command, self.path))
+        if with_body:
+            self.server.hold()
+        body = self.server.objects.get(unquote(self.path))
+        self.send_response(404 if body is None else 200)
+        self.send_header("Content-Length", str(len(body or b"")))
+        self.send_header("ETag", f'"{hash(body) & 0xFFFFFFFF:x}"')
+        self.end_headers()
+        if with_body and body is not None:
+            self.wfile.write(body[: len(body) - self.server.cut_bytes])
+            self.wfile.flush()
+            if self.server.stall is not None:
+                self.server.stall.wait()
+            self.close_connection = self.server.cut_bytes > 0
+
+
+@pytest.fixture
+def socket_dir() -> Iterator[Path]:
+    """A directory whose path is short enough for Unix sockets."""
+    with tempfile.TemporaryDirectory(prefix="wt-") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def s3(socket_dir: Path) -> Iterator[FakeS3]:
+    with FakeS3(socket_dir / "s3.sock") as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
