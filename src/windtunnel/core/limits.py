@@ -144,9 +144,9 @@ S3_OBJECT_TAG_COUNT_MAX = 10
 S3_BUCKET_TAG_COUNT_MAX = 50
 S3_TAG_KEY_LENGTH_MAX = 128
 S3_TAG_VALUE_LENGTH_MAX = 256
-# A body's bytes that wait for a thread to hash and write them; then its client waits. Two of them
-# keep a thread busy while the next arrives.
-S3_READ_AHEAD_BYTES_MAX = 2 * MIB
+# A body's bytes that wait for a thread to hash and write them; then its client waits. Half of it is
+# worth a thread's turn, the other half arrives meanwhile.
+S3_READ_AHEAD_BYTES_MAX = 1 * MIB
 # One read of a blob, and so what a slow client holds of it in memory.
 S3_READ_PIECE_BYTES = 512 * KIB
 # Written bytes the kernel may keep unwritten for one upload: without this the last fsync of a
@@ -158,6 +158,8 @@ S3_DISK_RESERVE_BYTES = 64 * MIB
 S3_THREAD_COUNT = 16
 # A predecessor that is being killed lets go of the store well within this.
 S3_LOCK_TIMEOUT_S = 5.0
+# A question to the S3 process about one object; it answers in a millisecond unless the disk hangs.
+S3_QUESTION_TIMEOUT_S = 10.0
 # From SIGTERM until answers in flight are cut off.
 S3_DRAIN_GRACE_S = 5.0
 
