@@ -50,8 +50,8 @@ _EVEN: dict[str, tuple[float, str]] = {
     "t2": (4, "xlarge 2xlarge"),
 }
 
-# Everything else, size by size, as size=vCPU/GiB/accelerators. The g7 family is missing: no page with
-# its memory was at hand.
+# Everything else, size by size, as size=vCPU/GiB/accelerators. The g7 family is missing: no page
+# with its memory was at hand.
 _G5 = (
     "xlarge=4/16/1 2xlarge=8/32/1 4xlarge=16/64/1 8xlarge=32/128/1 12xlarge=48/192/4 "
     "16xlarge=64/256/1 24xlarge=96/384/4 48xlarge=192/768/8"
