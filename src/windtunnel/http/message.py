@@ -8,6 +8,9 @@ from http import HTTPStatus
 
 Headers = list[tuple[bytes, bytes]]
 
+# Answers that never carry a body, nor its length (RFC 9110, 8.6).
+NO_BODY_STATUSES = frozenset((204, 304))
+
 _STATUS_LINES = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode("latin-1"))
     for status in HTTPStatus
