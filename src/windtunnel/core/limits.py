@@ -77,6 +77,10 @@ INVOKE_QUEUE_BYTES_MAX = 1 * GIB
 # 2 s would close it under a request.
 FOREIGN_IDLE_TIMEOUT_S = 1.5
 
+# --- The store, `cloud/store` ------------------------------------------------------------------
+# Commits that wait for the disk; they share fsyncs, so that 1,000 of them take milliseconds.
+STORE_QUEUE_COUNT_MAX = 1000
+
 # --- Metrics, `cloud/cloudwatch` ---------------------------------------------------------------
 # "Data points with a period of less than 60 seconds are available for 3 hours … 60 seconds …
 # 15 days" (CloudWatch, GetMetricStatistics). Longer ones are not kept here.
@@ -167,6 +171,33 @@ S3_DRAIN_GRACE_S = 5.0
 # A tensor request's JSON may nest this deep: TensorFlow's own limit is 254 dimensions, RapidJSON's
 # recursion none; simdjson refuses beyond 1,024. A 4-D picture needs 6.
 TENSOR_JSON_DEPTH_MAX = 64
+# simdjson keeps about 16 bytes for each byte of the largest text a parser has seen; a thread's
+# own parser is used up to the largest body that InvokeEndpoint takes.
+PARSER_KEPT_BYTES_MAX = 8 * MIB
+# Brackets and commas of the shapes that were seen last: a U-Net's picture has 0.5 MB of them.
+SKELETON_KEPT_BYTES_MAX = 4 * MIB
+SKELETON_KEPT_COUNT_MAX = 4
+# What an error message repeats of the value that it speaks of. Guess: one line of a log.
+ERROR_VALUE_LENGTH_MAX = 120
+# The container's own limit on a body: client_body_buffer_size and subrequest_output_buffer_size
+# are 100m in the original's nginx.conf; what is greater, its njs never sees.
+CONTAINER_BODY_BYTES_MAX = 100 * MIB
+# Requests that wait for one model server's threads: nginx's worker_connections in the original.
+MODEL_SERVER_QUEUE_COUNT_MAX = 2048
+# Their bodies: ten of the largest. Guess.
+MODEL_SERVER_QUEUE_BYTES_MAX = 1 * GIB
+# Threads of one model server that decode, infer and encode. TensorFlow Serving has 4 a core for
+# REST; here each also holds the tensors of its request, and a U-Net's are tens of MB.
+MODEL_SERVER_THREADS_PER_CORE = 2
+MODEL_SERVER_THREAD_COUNT_MAX = 16
+# Model servers of one container. Each is a process with the model's weights: 64 is the greatest
+# vCPU count of the workshop's instance. Guess.
+MODEL_SERVER_COUNT_MAX = 64
+# `find_models` walks an archive that passed ARCHIVE_MEMBER_COUNT_MAX; folders this deep, no deeper.
+MODEL_DIRECTORY_DEPTH_MAX = 32
+# One line on the zygote's control socket; an environment is the largest part, and Linux allows
+# 128 KiB for one variable (MAX_ARG_STRLEN).
+ZYGOTE_LINE_BYTES_MAX = 1 * MIB
 
 # --- The lab, `lab` ----------------------------------------------------------------------------
 # How long a client waits for one invocation: boto3's page on InvokeEndpoint asks for 70 s where
