@@ -49,10 +49,12 @@ def up(
     import uvloop
 
     from windtunnel.cloud.app import Options, run
+    from windtunnel.core.allocator import keep_freed_memory
 
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
+    keep_freed_memory()
     where = Home.resolve(home)
     typer.echo(f"Windtunnel local cloud, home {where.path}, region {region}.", err=True)
     typer.echo(

@@ -238,3 +238,8 @@ MODEL_ENVIRONMENT_COUNT_MAX = 100
 MODEL_ENVIRONMENT_CHARACTERS_MAX = 1024
 # A report's page must open at once and travel by mail: Plotly's own script is 4.8 MB of it.
 REPORT_BYTES_MAX = 8_000_000
+
+# --- Memory -----------------------------------------------------------------------------------
+# What a process that handles bodies keeps of its freed memory: some forty of InvokeEndpoint's
+# largest bodies. Beyond it, glibc gives back to the kernel.
+FREED_MEMORY_KEPT_BYTES = 256 * MIB
