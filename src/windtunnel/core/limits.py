@@ -77,6 +77,13 @@ INVOKE_QUEUE_BYTES_MAX = 1 * GIB
 # 2 s would close it under a request.
 FOREIGN_IDLE_TIMEOUT_S = 1.5
 
+# --- SageMaker, `cloud/sagemaker` --------------------------------------------------------------
+# Models, configs and endpoints of one home, each: they are kept in memory (1 KB each). Guess; AWS's
+# quotas are per account and lower.
+RESOURCE_COUNT_MAX = 10_000
+# Instances of one endpoint: more processes than a machine with 64 cores can feed. Guess.
+ENDPOINT_INSTANCE_COUNT_MAX = 64
+
 # --- The store, `cloud/store` ------------------------------------------------------------------
 # Commits that wait for the disk; they share fsyncs, so that 1,000 of them take milliseconds.
 STORE_QUEUE_COUNT_MAX = 1000
@@ -108,6 +115,37 @@ RESTART_BACKOFF_FIRST_S = 0.2
 RESTART_BACKOFF_MAX_S = 30.0
 # An instance that crashes this often in a row before it was ever healthy is given up.
 RESTART_COUNT_MAX = 3
+# Healthy for this long, an instance has earned its first short back-off again. Guess.
+RESTART_FORGIVE_S = 60.0
+# So many pings in a row without an answer and an instance is restarted: half a minute of silence.
+# AWS's page says that unhealthy instances are replaced, not after how many pings. Guess.
+PING_FAILURE_COUNT_MAX = 6
+# From SIGTERM to SIGKILL when the whole cloud ends: nobody waits for these answers any more.
+CLOSE_GRACE_S = 3.0
+# Instances yield to the gateway and to load generators: a weight of 335 against 1,024 (sched(7)).
+INSTANCE_NICENESS = 5
+# A zygote that dies this often in a row before it is warm is given up until it is asked again.
+ZYGOTE_FAILURE_COUNT_MAX = 3
+# One line from a zygote or a container's leader; a list of 64 addresses takes 6 KiB.
+STATUS_LINE_BYTES_MAX = 64 * KIB
+# Archives unpacked at once: each takes a core.
+FETCH_COUNT_MAX = 2
+# Ports of local commands: below Linux's ephemeral range (32,768), so that no outgoing connection
+# takes one. Each instance gets a block: one port to lock the block, one to serve on, and a safe
+# range for 64 model servers at two ports each, with room to spare.
+PORT_FIRST = 16_384
+PORT_LAST = 32_767
+PORT_BLOCK_SIZE = 200
+# A TensorFlow model server's own memory after the fork: 29 MiB once a model is loaded, 53 MiB after
+# 20 pictures (2026-11-22, TensorFlow 2.21, 10 layers at 256x256); three times that for a queue.
+MODEL_SERVER_BYTES = 150 * MIB
+# For each byte of a SavedModel: 1.06 to 1.09 were measured with it (190 and 762 MiB of weights);
+# more, because frozen graphs and fused kernels keep second copies.
+MODEL_BYTES_FACTOR = 2.0
+# A foreign command: a bare Python HTTP server takes 20 MiB. What it loads nobody can know. Guess.
+COMMAND_BYTES = 64 * MIB
+# Of the machine's memory this much is never given to instances. Guess.
+MEMORY_RESERVE_BYTES = 512 * MIB
 
 # --- Archives, `cloud/fleet/model_data.py` ----------------------------------------------------
 # A model.tar.gz may unpack to this much: the free disk of an ml.*'s default 30 GB volume is the
@@ -130,6 +168,12 @@ MODEL_CACHE_BYTES_MAX = 10 * GIB
 # --- Logs -------------------------------------------------------------------------------------
 # One instance's output: this much, then one older file of the same size is kept. Guess.
 INSTANCE_LOG_BYTES_MAX = 8 * MIB
+# How often the size is looked at: in between, a very chatty process may overshoot.
+INSTANCE_LOG_CHECK_INTERVAL_S = 1.0
+# Logs of instances that are gone, the oldest of which go when `up` starts. Guess.
+INSTANCE_LOG_COUNT_MAX = 1000
+# As much of a log's end as a FailureReason quotes; the field holds 1,024 characters (botocore).
+FAILURE_LOG_CHARACTERS_MAX = 400
 
 # --- S3, `cloud/foundation/s3` ----------------------------------------------------------------
 # AWS: one PUT up to 5 GiB, an object up to 5 TiB (50 TB since 2025), 10,000 parts of 5 MiB and
@@ -154,8 +198,9 @@ S3_READ_AHEAD_BYTES_MAX = 1 * MIB
 # One read of a blob, and so what a slow client holds of it in memory.
 S3_READ_PIECE_BYTES = 512 * KIB
 # Written bytes the kernel may keep unwritten for one upload: without this the last fsync of a
-# large upload takes seconds, and everybody else's waits behind it.
-S3_UNSYNCED_BYTES_MAX = 32 * MIB
+# large upload takes seconds, and everybody else's waits behind it. Of 8 MiB to no limit, none made
+# a 100 MB upload slower (2026-11-22).
+S3_UNSYNCED_BYTES_MAX = 16 * MIB
 # Kept free on the disk, so that the index can still be written: deleting needs room too.
 S3_DISK_RESERVE_BYTES = 64 * MIB
 # Threads that hash, read and write. They wait for the disk, and hashing frees the interpreter.

@@ -1,0 +1,98 @@
+"""Whether one more instance fits into the machine's memory.
+
+A machine that swaps measures its disk. So an instance that would not fit is refused with a reason
+before it starts; what the estimate is made of stands in `core/limits.py`, with its measurements.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+from windtunnel.cloud.fleet.images import ImageKind
+from windtunnel.core import limits
+
+_COUNT_VARIABLE = "SAGEMAKER_TFS_INSTANCE_COUNT"
+_CGROUP_ROOT = Path("/sys/fs/cgroup")
+
+
+def process_count(environment: Mapping[str, str]) -> int:
+    """Return how many model servers a container will start; one when the variable is no number."""
+    text = environment.get(_COUNT_VARIABLE, "1")
+    # A wrong value is the container's to refuse, in its own words.
+    return max(1, int(text)) if text.isdecimal() else 1
+
+
+def estimate_bytes(kind: ImageKind, environment: Mapping[str, str], model_bytes: int) -> int:
+    """Return how much memory an instance will take, roughly and rather too much."""
+    if kind == "command":
+        return limits.COMMAND_BYTES
+    one = limits.MODEL_SERVER_BYTES + int(limits.MODEL_BYTES_FACTOR * model_bytes)
+    return one * process_count(environment)
+
+
+def refusal(
+    kind: ImageKind, environment: Mapping[str, str], model_bytes: int, available_bytes: int
+) -> str | None:
+    """Say why an instance does not fit into what is available; None when it does."""
+    needed_bytes = estimate_bytes(kind, environment, model_bytes)
+    usable_bytes = max(0, available_bytes - limits.MEMORY_RESERVE_BYTES)
+    if needed_bytes <= usable_bytes:
+        return None
+    count = process_count(environment)
+    servers = f" for {count} model servers" if count > 1 else ""
+    fewer = f"lower {_COUNT_VARIABLE}, " if count > 1 else ""
+    return (
+        f"This machine has not enough memory: the instance needs about {_gib(needed_bytes)}"
+        f"{servers}, and {_gib(usable_bytes)} is free for instances. To make it fit, {fewer}"
+        "delete another endpoint, or ask for fewer instances."
+    )
+
+
+def _gib(size_bytes: int) -> str:
+    return f"{size_bytes / limits.GIB:.1f} GiB"
+
+
+class Ledger:
+    """Memory promised to instances that have not taken it yet.
+
+    A starting instance has not grown: ten that start at once would all see the same free memory.
+    """
+
+    def __init__(self) -> None:
+        self._promised: dict[str, int] = {}
+
+    @property
+    def promised_bytes(self) -> int:
+        """How much is promised and, as far as anybody knows, not yet taken."""
+        return sum(self._promised.values())
+
+    def promise(self, instance_id: str, size_bytes: int) -> None:
+        """Set memory aside for an instance."""
+        self._promised[instance_id] = size_bytes
+
+    def settle(self, instance_id: str) -> None:
+        """Forget the promise: the instance has its memory, or is gone."""
+        self._promised.pop(instance_id, None)
+
+
+def available_bytes() -> int:
+    """Return how much memory new processes can take: the machine's, or the cgroup's if smaller."""
+    machine_bytes = int(psutil.virtual_memory().available)
+    cgroup_bytes = _cgroup_available_bytes(_CGROUP_ROOT)
+    return machine_bytes if cgroup_bytes is None else min(machine_bytes, cgroup_bytes)
+
+
+def _cgroup_available_bytes(cgroup: Path) -> int | None:
+    """Return what the cgroup (version 2) of a container leaves; None where there is no limit."""
+    try:
+        limit_text = (cgroup / "memory.max").read_text().strip()
+        if limit_text == "max":
+            return None
+        used_bytes = int((cgroup / "memory.current").read_text())
+        pairs = (line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+        # Cached file pages count as used, but are given up when memory is asked for.
+        reclaimable_bytes = next((int(v) for k, v in pairs if k == "inactive_file"), 0)
+        return max(0, int(limit_text) - used_bytes + reclaimable_bytes)
+    except (OSError, ValueError):
+        return None

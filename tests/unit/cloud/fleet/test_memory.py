@@ -1,0 +1,89 @@
+"""Who fits into the machine."""
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from windtunnel.cloud.fleet import memory
+from windtunnel.cloud.fleet.memory import Ledger, estimate_bytes, process_count, refusal
+from windtunnel.core.limits import GIB, MEMORY_RESERVE_BYTES, MIB
+
+EIGHT = {"SAGEMAKER_TFS_INSTANCE_COUNT": "8"}
+
+
+def test_every_model_server_counts() -> None:
+    """Eight model servers take eight times one's memory."""
+    one = estimate_bytes("tensorflow", {}, 20 * MIB)
+
+    assert one > 2 * 20 * MIB
+    assert estimate_bytes("tensorflow", EIGHT, 20 * MIB) == 8 * one
+    assert estimate_bytes("command", EIGHT, GIB) == estimate_bytes("command", {}, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("8", 8), ("1", 1), ("0", 1), ("-3", 1), ("many", 1), ("", 1), ("٣", 3)]
+)
+def test_a_variable_that_is_no_count_is_left_to_the_container(text: str, count: int) -> None:
+    """Admission never fails on a typing error that the container will name better."""
+    assert process_count({"SAGEMAKER_TFS_INSTANCE_COUNT": text}) == count
+
+
+def test_what_fits_is_admitted_and_what_does_not_is_told_how_it_would() -> None:
+    """A refusal names the need, what is free, and the variable to lower."""
+    needed = estimate_bytes("tensorflow", EIGHT, 100 * MIB)
+
+    assert refusal("tensorflow", EIGHT, 100 * MIB, needed + MEMORY_RESERVE_BYTES) is None
+    assert refusal("tensorflow", EIGHT, 100 * MIB, needed + MEMORY_RESERVE_BYTES - 1) == (
+        "This machine has not enough memory: the instance needs about 2.7 GiB for 8 model servers, "
+        "and 2.7 GiB is free for instances. To make it fit, lower SAGEMAKER_TFS_INSTANCE_COUNT, "
+        "delete another endpoint, or ask for fewer instances."
+    )
+    assert refusal("command", {}, 0, 0) == (
+        "This machine has not enough memory: the instance needs about 0.1 GiB, and 0.0 GiB is free "
+        "for instances. To make it fit, delete another endpoint, or ask for fewer instances."
+    )
+
+
+def test_promises_last_until_the_instance_has_grown() -> None:
+    """Ten instances that start at once do not all count on the same memory."""
+    ledger = Ledger()
+    ledger.promise("a", 5)
+    ledger.promise("b", 7)
+
+    ledger.settle("a")
+    ledger.settle("a")
+
+    assert ledger.promised_bytes == 7
+
+
+@pytest.mark.parametrize(
+    ("files", "available"),
+    [
+        ({}, None),
+        ({"memory.max": "max\n"}, None),
+        ({"memory.max": "1000\n", "memory.current": "what"}, None),
+        (
+            {
+                "memory.max": "1000\n",
+                "memory.current": "700\n",
+                "memory.stat": "anon 400\ninactive_file 250\nactive_file 50\n",
+            },
+            550,
+        ),
+        ({"memory.max": "10", "memory.current": "70", "memory.stat": ""}, 0),
+    ],
+)
+def test_a_container_s_own_limit_is_seen(
+    tmp_path: Path, files: dict[str, str], available: int | None
+) -> None:
+    """In a container with 4 GiB on a host with 64, it is the 4 that end an instance."""
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+
+    assert memory._cgroup_available_bytes(tmp_path) == available
+
+
+def test_the_machine_s_own_figure_is_plausible() -> None:
+    """The reading really reads."""
+    assert 0 < memory.available_bytes() <= psutil.virtual_memory().total
