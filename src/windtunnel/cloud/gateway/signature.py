@@ -9,6 +9,7 @@ headers as sent. Codes and statuses are each service's own (AWS: SageMaker and t
 """
 
 import calendar
+import functools
 import hmac
 import re
 import time
@@ -27,6 +28,8 @@ _AUTHORIZATION = re.compile(
 )
 _DATE = re.compile(r"\d{8}T\d{6}Z")
 _SCOPE_PARTS = 5
+# A prepared request repeats its date for minutes; parsing one costs 15 µs.
+_DATES_MAX = 256
 # Presigned URLs last a week at most (S3, "Authenticating requests: using query parameters").
 _PRESIGNED_S_MAX = 604_800
 _S3_LIKE = frozenset(("s3",))
@@ -96,6 +99,16 @@ def _claim(credential: str, signed: str, proof: str, date: str, expires_s: int |
     return Claim(key, day, region, signing_name, date, names, proof, expires_s)
 
 
+@functools.lru_cache(maxsize=_DATES_MAX)
+def _epoch_s(date: str) -> int:
+    try:
+        return calendar.timegm(time.strptime(date, "%Y%m%dT%H%M%SZ"))
+    except ValueError:
+        raise FaultError(
+            Fault("IncompleteSignature", f"{date} is no date of the calendar.", 400)
+        ) from None
+
+
 def check_claim(claim: Claim | None, service: str, owner: Credentials, now_s: float) -> Claim:
     """Return the claim if it can be right, judged by the head alone; refuse it otherwise."""
     if claim is None:
@@ -106,7 +119,7 @@ def check_claim(claim: Claim | None, service: str, owner: Credentials, now_s: fl
         raise _mismatch(service, "Credential should be scoped to correct service and date.")
     if "host" not in claim.signed:
         raise _mismatch(service, "Host must be a signed header.")
-    signed_s: float = calendar.timegm(time.strptime(claim.date, "%Y%m%dT%H%M%SZ"))
+    signed_s: float = _epoch_s(claim.date)
     if claim.expires_s is not None:
         if not 0 < claim.expires_s <= _PRESIGNED_S_MAX:
             raise FaultError(

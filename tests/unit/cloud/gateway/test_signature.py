@@ -1,6 +1,7 @@
 """What the home's key did not sign is refused; what any AWS client signed with it is accepted."""
 
 import calendar
+import dataclasses
 import time
 from typing import Any
 
@@ -192,6 +193,19 @@ def test_an_old_or_early_signature_is_refused(
         verify(head, service, b"{}", now_s=signed_s + skew_s)
 
     assert code_of(late)[0] == code
+
+
+def test_a_date_that_is_none_is_refused_by_name() -> None:
+    """The 31st of November is a client's mistake, not ours."""
+    head = signed_head()
+    claim = read_claim(head)
+    assert claim is not None
+    wrong = dataclasses.replace(claim, date="20261131T000000Z", day="20261131")
+
+    assert code_of(lambda: check_claim(wrong, "sagemaker-runtime", OWNER, 0)) == (
+        "IncompleteSignature",
+        400,
+    )
 
 
 def test_a_signature_for_one_service_does_not_open_another() -> None:
