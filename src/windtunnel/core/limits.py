@@ -164,6 +164,8 @@ MODEL_DATA_TIMEOUT_S = 3600.0
 # Unpacked model data that no instance uses any more is kept up to this much, the latest used
 # first, so that a redeployment does not unpack again. Guess.
 MODEL_CACHE_BYTES_MAX = 10 * GIB
+# Versions of objects whose folder is remembered; a forgotten one is fetched again. Guess.
+MODEL_CACHE_ENTRY_COUNT_MAX = 1000
 
 # --- Logs -------------------------------------------------------------------------------------
 # One instance's output: this much, then one older file of the same size is kept. Guess.
@@ -240,6 +242,10 @@ MODEL_SERVER_THREAD_COUNT_MAX = 16
 MODEL_SERVER_COUNT_MAX = 64
 # `find_models` walks an archive that passed ARCHIVE_MEMBER_COUNT_MAX; folders this deep, no deeper.
 MODEL_DIRECTORY_DEPTH_MAX = 32
+# What a warm-up feeds: open dimensions at this size (a U-Net of four poolings needs 16 at least),
+# and no more elements than a large picture has.
+WARM_UP_OPEN_SIZE = 32
+WARM_UP_ELEMENT_COUNT_MAX = 16 * MIB
 # One line on the zygote's control socket; an environment is the largest part, and Linux allows
 # 128 KiB for one variable (MAX_ARG_STRLEN).
 ZYGOTE_LINE_BYTES_MAX = 1 * MIB
@@ -283,6 +289,11 @@ MODEL_ENVIRONMENT_COUNT_MAX = 100
 MODEL_ENVIRONMENT_CHARACTERS_MAX = 1024
 # A report's page must open at once and travel by mail: Plotly's own script is 4.8 MB of it.
 REPORT_BYTES_MAX = 8_000_000
+
+# --- Sample models, `sample` --------------------------------------------------------------------
+# Trained models that a home keeps, 8 MB each: this version's, and those of two versions before,
+# so that going back does not train again. Guess.
+SAMPLE_CACHE_COUNT_MAX = 3
 
 # --- Memory -----------------------------------------------------------------------------------
 # What a process that handles bodies keeps of its freed memory: some forty of InvokeEndpoint's

@@ -23,6 +23,7 @@ from windtunnel.cloud.errors import (
     UnavailableError,
 )
 from windtunnel.cloud.gateway.shapes import OperationModel
+from windtunnel.cloud.sagemaker.errors import LimitExceededError
 
 _BAD_REQUEST = 400
 _INTERNAL_ERROR = 500
@@ -106,6 +107,7 @@ def internal_fault(service: str) -> Fault:
 _DECLARED = (
     (NotFoundError, "ResourceNotFound"),
     (ConflictError, "ResourceInUse"),
+    (LimitExceededError, "ResourceLimitExceeded"),
     (CombinationError, "InvalidParameterCombinationException"),
     (MissingParameterError, "MissingRequiredParameterException"),
 )
