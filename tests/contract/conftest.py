@@ -1,0 +1,194 @@
+"""A boto3 client of the API itself: everything of boto3 is real but the socket.
+
+Requests are serialised, retried, paginated and waited for by boto3; each is handed to `Api.answer`
+on a loop of its own, and the answer is parsed by boto3. So what is held to here is the contract
+between a client and this cloud, whatever lies behind it.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+
+from windtunnel.cloud.cloudwatch.samples import InvocationRecord
+from windtunnel.cloud.cloudwatch.service import CloudWatch
+from windtunnel.cloud.fleet.instance import Instance, InstanceSpec, StartFailedError
+from windtunnel.cloud.foundation.s3.client import S3Client
+from windtunnel.cloud.foundation.sts import Sts
+from windtunnel.cloud.gateway.api import Api
+from windtunnel.cloud.router.routes import VariantRoute
+from windtunnel.cloud.sagemaker.service import SageMaker
+from windtunnel.cloud.store.store import Store
+from windtunnel.core.clock import SystemClock
+from windtunnel.http.message import Head
+
+_REGION = "us-east-1"
+
+
+class _Fleet:
+    """Starts instances at once, but for those whose environment says that they fail."""
+
+    async def start(self, spec: InstanceSpec, on_change: Callable[[Instance], None]) -> Instance:
+        if "FAIL" in spec.environment:
+            raise StartFailedError(spec.environment["FAIL"])
+        instance = Instance(spec, Path("/nonexistent"))
+        instance.is_healthy = True
+        return instance
+
+    async def stop(self, instance: Instance) -> None:
+        instance.is_healthy = False
+
+
+class _Router:
+    """Takes routes for nothing."""
+
+    def publish(self, endpoint_name: str, variants: Any) -> None:
+        assert all(isinstance(variant, VariantRoute) for variant in variants)
+
+    def withdraw(self, endpoint_name: str) -> None:
+        pass
+
+    async def wait_idle(self, endpoint_name: str, grace_s: float) -> bool:
+        return True
+
+
+class _S3:
+    """Has every object whose key does not say otherwise."""
+
+    async def head_object(self, bucket: str, key: str) -> object | None:
+        return None if "missing" in key else object()
+
+
+class _Body:
+    """A response's body, as botocore reads it from urllib3."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def stream(self) -> Iterator[bytes]:
+        yield self._content
+
+
+class Contract:
+    """The API on a loop of its own, and boto3 clients of it."""
+
+    def __init__(self, path: Path) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.answers: list[tuple[str, int]] = []
+        self.api = self._wait(self._open(path))
+
+    async def _open(self, path: Path) -> Api:
+        self._store = await Store.open(path)
+        self.cloudwatch = CloudWatch(SystemClock())
+        self._sagemaker = SageMaker(
+            self._store,
+            _Fleet(),
+            _Router(),
+            cast("S3Client", _S3()),
+            SystemClock(),
+            region=_REGION,
+        )
+        await self._sagemaker.resume()
+        return Api(
+            {
+                "sagemaker": self._sagemaker.operations(),
+                "sts": Sts().operations(),
+                "cloudwatch": self.cloudwatch.operations(),
+            }
+        )
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client whose requests go to the API."""
+        client = boto3.client(
+            service,  # type: ignore[call-overload]  # boto3's stubs want a literal
+            region_name=_REGION,
+            aws_access_key_id="AKIAEXAMPLE",
+            aws_secret_access_key="example",
+            config=Config(retries={"max_attempts": 0}),
+        )
+        client.meta.events.register(
+            "before-send", lambda request, **_: self._send(service, request)
+        )
+        return client
+
+    def record(self, record: InvocationRecord) -> None:
+        """Have the router's record of an invocation."""
+
+        async def on_the_loop() -> None:
+            self.cloudwatch.record(record)
+
+        self._wait(on_the_loop())
+
+    def close(self) -> None:
+        """End the rooms and their loop."""
+
+        async def end() -> None:
+            await self._sagemaker.close()
+            await self._store.close()
+
+        self._wait(end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _wait(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
+
+    def _send(self, service: str, request: Any) -> AWSResponse:
+        parts = urlsplit(request.url)
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        headers = [
+            (
+                name.lower().encode(),
+                value if isinstance(value, bytes) else str(value).encode("latin-1"),
+            )
+            for name, value in request.headers.items()
+        ]
+        head = Head(request.method.encode(), target.encode(), headers, keep_alive=True)
+        body = request.body or b""
+        body = body.encode() if isinstance(body, str) else body
+        answer = self._wait(self.api.answer(service, head, body))
+        self.answers.append((service, answer.status))
+        return AWSResponse(
+            request.url,
+            answer.status,
+            cast("Any", {name.decode(): value.decode("latin-1") for name, value in answer.headers}),
+            _Body(answer.body),
+        )
+
+
+@pytest.fixture(scope="module")
+def contract(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contract]:
+    """The API of one module's tests."""
+    path = tmp_path_factory.mktemp("contract")
+    with pytest.MonkeyPatch.context() as patch:
+        # Whatever is set up around the tests must not lead the clients elsewhere.
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            patch.setenv(name, str(path / "none"))
+        contract = Contract(path / "db")
+        yield contract
+        contract.close()
+
+
+@pytest.fixture
+def sagemaker(contract: Contract) -> Any:
+    """A boto3 client of SageMaker."""
+    return contract.client("sagemaker")
+
+
+@pytest.fixture
+def cloudwatch(contract: Contract) -> Any:
+    """A boto3 client of CloudWatch."""
+    return contract.client("cloudwatch")

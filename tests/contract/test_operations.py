@@ -1,0 +1,468 @@
+"""Every operation on offer, through boto3: its answers against botocore's own output shapes.
+
+A new operation needs a case here: `test_every_operation_on_offer_has_a_case` says so. What is not
+in AWS's models, but true of AWS all the same, is in `gateway/validation.py`, TRUTHS.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, WaiterError
+from botocore.validate import ParamValidator
+
+from windtunnel.cloud.cloudwatch.samples import InvocationRecord
+from windtunnel.cloud.gateway.coverage import HONOURED
+from windtunnel.cloud.gateway.shapes import load_service
+from windtunnel.cloud.gateway.validation import violations
+
+pytestmark = pytest.mark.slow
+
+_IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-inference:2.19-cpu"
+_ARN = "arn:aws:sagemaker:us-east-1:000000000000"
+_CONFIG_VARIANT = {
+    "VariantName": "AllTraffic",
+    "InstanceType": "ml.c5.xlarge",
+    "InitialInstanceCount": 2,
+}
+_NOW = datetime.now(UTC)
+
+
+def _create_model(client: Any, name: str, **environment: str) -> Any:
+    return client.create_model(
+        ModelName=name,
+        PrimaryContainer={
+            "Image": _IMAGE,
+            "ModelDataUrl": "s3://bucket/model.tar.gz",
+            "Environment": environment,
+            "Mode": "SingleModel",
+        },
+        ExecutionRoleArn="arn:aws:iam::000000000000:role/WindtunnelLocalRole",
+        Tags=[{"Key": "made-by", "Value": "contract"}],
+    )
+
+
+def _create_config(client: Any, name: str, **environment: str) -> Any:
+    _create_model(client, name, **environment)
+    return client.create_endpoint_config(
+        EndpointConfigName=name,
+        ProductionVariants=[
+            {
+                **_CONFIG_VARIANT,
+                "ModelName": name,
+                "RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"},
+            }
+        ],
+    )
+
+
+def _create_endpoint(client: Any, name: str, **environment: str) -> Any:
+    _create_config(client, name, **environment)
+    return client.create_endpoint(EndpointName=name, EndpointConfigName=name)
+
+
+def _wait(client: Any, waiter: str, name: str) -> None:
+    client.get_waiter(waiter).wait(
+        EndpointName=name, WaiterConfig={"Delay": 0.01, "MaxAttempts": 1000}
+    )
+
+
+def _endpoint_then(operation: str) -> Callable[[Any, str], Any]:
+    def call(client: Any, name: str) -> Any:
+        _create_endpoint(client, name)
+        _wait(client, "endpoint_in_service", name)
+        return getattr(client, operation)(EndpointName=name)
+
+    return call
+
+
+def _config_then(operation: str, member: str) -> Callable[[Any, str], Any]:
+    def call(client: Any, name: str) -> Any:
+        _create_config(client, name)
+        return getattr(client, operation)(**{member: name})
+
+    return call
+
+
+def _list(operation: str) -> Callable[[Any, str], Any]:
+    def call(client: Any, name: str) -> Any:
+        _create_endpoint(client, name)
+        return getattr(client, operation)(NameContains=name, SortBy="Name", MaxResults=1)
+
+    return call
+
+
+def _tagged_then(operation: str, **more: Any) -> Callable[[Any, str], Any]:
+    def call(client: Any, name: str) -> Any:
+        _create_model(client, name)
+        return getattr(client, operation)(ResourceArn=f"{_ARN}:model/{name}", **more)
+
+    return call
+
+
+def _statistics(client: Any, name: str) -> Any:
+    return client.get_metric_statistics(
+        Namespace="AWS/SageMaker",
+        MetricName="ModelLatency",
+        Dimensions=[
+            {"Name": "EndpointName", "Value": "measured"},
+            {"Name": "VariantName", "Value": "AllTraffic"},
+        ],
+        StartTime=_NOW - timedelta(minutes=10),
+        EndTime=_NOW + timedelta(minutes=10),
+        Period=60,
+        Statistics=["Sum", "Average", "Minimum", "Maximum", "SampleCount"],
+    )
+
+
+# Each makes what it needs under a name of its own, calls the operation, and returns its answer.
+CASES: dict[tuple[str, str], Callable[[Any, str], Any]] = {
+    ("sagemaker", "CreateModel"): _create_model,
+    ("sagemaker", "DescribeModel"): _config_then("describe_model", "ModelName"),
+    ("sagemaker", "ListModels"): _list("list_models"),
+    ("sagemaker", "DeleteModel"): _config_then("delete_model", "ModelName"),
+    ("sagemaker", "CreateEndpointConfig"): _create_config,
+    ("sagemaker", "DescribeEndpointConfig"): _config_then(
+        "describe_endpoint_config", "EndpointConfigName"
+    ),
+    ("sagemaker", "ListEndpointConfigs"): _list("list_endpoint_configs"),
+    ("sagemaker", "DeleteEndpointConfig"): _config_then(
+        "delete_endpoint_config", "EndpointConfigName"
+    ),
+    ("sagemaker", "CreateEndpoint"): _create_endpoint,
+    ("sagemaker", "DescribeEndpoint"): _endpoint_then("describe_endpoint"),
+    ("sagemaker", "ListEndpoints"): _list("list_endpoints"),
+    ("sagemaker", "DeleteEndpoint"): _endpoint_then("delete_endpoint"),
+    ("sagemaker", "AddTags"): _tagged_then("add_tags", Tags=[{"Key": "a", "Value": "b"}]),
+    ("sagemaker", "ListTags"): _tagged_then("list_tags"),
+    ("sagemaker", "DeleteTags"): _tagged_then("delete_tags", TagKeys=["made-by"]),
+    ("sts", "GetCallerIdentity"): lambda client, _: client.get_caller_identity(),
+    ("cloudwatch", "GetMetricStatistics"): _statistics,
+    ("cloudwatch", "ListMetrics"): lambda client, _: client.list_metrics(
+        Namespace="AWS/SageMaker", Dimensions=[{"Name": "EndpointName", "Value": "measured"}]
+    ),
+}
+
+
+def _snake(shape: Any, value: Any) -> Any:
+    """Return a parsed answer in the form in which our validation reads it."""
+    match shape.kind:
+        case "structure":
+            members = {member.name: member for member in shape.members}
+            return {
+                members[name].key: _snake(members[name].shape, part) for name, part in value.items()
+            }
+        case "list":
+            return [_snake(shape.member.shape, part) for part in value]
+        case _:
+            return value
+
+
+@pytest.mark.parametrize(("service", "operation"), list(CASES))
+def test_an_answer_keeps_its_output_shape(contract: Any, service: str, operation: str) -> None:
+    """Types by botocore, required members, bounds, patterns and enums by AWS's model."""
+    contract.record(
+        InvocationRecord(
+            "measured", "AllTraffic", time.time(), 200, 0.02, 0.001, 1, is_model_error=False
+        )
+    )
+    client = contract.client(service)
+    answer = CASES[service, operation](client, f"case-{operation.lower()}")
+    metadata = answer.pop("ResponseMetadata")
+    shape = client.meta.service_model.operation_model(operation).output_shape
+    ours = load_service(service).operation(operation).output
+
+    assert metadata["HTTPStatusCode"] == 200
+    assert re.fullmatch(r"[0-9a-f-]{36}", metadata["RequestId"])
+    if shape is None or ours is None:
+        assert answer == {}
+        return
+    assert not ParamValidator().validate(answer, shape).has_errors()
+    assert list(violations(ours, _snake(ours, answer))) == []
+
+
+def test_every_operation_on_offer_has_a_case(contract: Any) -> None:
+    """What is not checked here drifts away from AWS."""
+    offered = {
+        (service, operation)
+        for service, operations in contract.api._services.items()
+        for operation in operations
+    }
+    assert offered == set(CASES)
+    assert offered == {
+        (service, operation) for service, operations in HONOURED.items() for operation in operations
+    }
+
+
+def test_a_description_says_everything_that_aws_says(sagemaker: Any) -> None:
+    """Tools read these members without asking whether they are there."""
+    _create_endpoint(sagemaker, "complete")
+    _wait(sagemaker, "endpoint_in_service", "complete")
+    answer = sagemaker.describe_endpoint(EndpointName="complete")
+    (variant,) = answer["ProductionVariants"]
+
+    assert answer["EndpointArn"] == f"{_ARN}:endpoint/complete"
+    assert answer["EndpointConfigName"] == "complete"
+    assert answer["EndpointStatus"] == "InService"
+    assert answer["CreationTime"] <= answer["LastModifiedTime"] <= datetime.now(UTC)
+    assert variant["VariantName"] == "AllTraffic"
+    assert variant["CurrentWeight"] == variant["DesiredWeight"] == 1.0
+    assert variant["CurrentInstanceCount"] == variant["DesiredInstanceCount"] == 2
+    assert variant["DeployedImages"][0]["SpecifiedImage"] == _IMAGE
+    assert variant["RoutingConfig"] == {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}
+
+
+def test_boto3s_waiters_follow_an_endpoint_through_its_life(sagemaker: Any) -> None:
+    """`endpoint_in_service` and `endpoint_deleted` are how scripts wait."""
+    _create_endpoint(sagemaker, "waited")
+    _wait(sagemaker, "endpoint_in_service", "waited")
+    sagemaker.delete_endpoint(EndpointName="waited")
+    _wait(sagemaker, "endpoint_deleted", "waited")
+
+    with pytest.raises(ClientError) as caught:
+        sagemaker.describe_endpoint(EndpointName="waited")
+    assert caught.value.response["Error"] == {
+        "Code": "ValidationException",
+        "Message": f'Could not find endpoint "{_ARN}:endpoint/waited".',
+    }
+
+
+def test_boto3s_waiter_sees_a_failure_and_why(sagemaker: Any) -> None:
+    """A waiter that hangs on a failed endpoint costs an hour."""
+    _create_endpoint(sagemaker, "failing", FAIL="no SavedModel in the archive")
+    with pytest.raises(WaiterError) as caught:
+        _wait(sagemaker, "endpoint_in_service", "failing")
+
+    last: Any = caught.value.last_response
+    reason = last["FailureReason"]
+    assert "did not pass the ping health check" in reason
+    assert reason.endswith("no SavedModel in the archive")
+
+
+@pytest.mark.parametrize(
+    ("operation", "key", "name_key"),
+    [
+        ("list_models", "Models", "ModelName"),
+        ("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
+        ("list_endpoints", "Endpoints", "EndpointName"),
+    ],
+)
+def test_boto3s_paginators_see_everything_once(
+    sagemaker: Any, operation: str, key: str, name_key: str
+) -> None:
+    """A script that cleans up must find all that there is."""
+    prefix = f"paged-{operation.replace('_', '-')}"
+    names = [f"{prefix}-{number}" for number in range(7)]
+    for name in names:
+        _create_endpoint(sagemaker, name)
+    pages = list(
+        sagemaker.get_paginator(operation).paginate(
+            NameContains=prefix,
+            SortBy="Name",
+            SortOrder="Ascending",
+            PaginationConfig={"PageSize": 3},
+        )
+    )
+
+    assert [len(page[key]) for page in pages] == [3, 3, 1]
+    assert [each[name_key] for page in pages for each in page[key]] == names
+
+
+def test_a_time_from_an_answer_can_be_used_as_a_filter(sagemaker: Any) -> None:
+    """What was created at a time is created after it or at it, to the millisecond."""
+    _create_model(sagemaker, "timed")
+    created = sagemaker.describe_model(ModelName="timed")["CreationTime"]
+    at_or_after = sagemaker.list_models(NameContains="timed", CreationTimeAfter=created)["Models"]
+    before = sagemaker.list_models(NameContains="timed", CreationTimeBefore=created)["Models"]
+
+    assert [model["ModelName"] for model in at_or_after] == ["timed"]
+    assert before == []
+
+
+def test_metrics_answer_what_was_measured(contract: Any, cloudwatch: Any) -> None:
+    """The numbers of a dashboard are those of the requests."""
+    now_s = time.time()
+    for latency_s in (0.010, 0.030):
+        contract.record(
+            InvocationRecord(
+                "numbers", "AllTraffic", now_s, 200, latency_s, 0.001, 1, is_model_error=False
+            )
+        )
+    now = datetime.now(UTC)
+    answer = cloudwatch.get_metric_statistics(
+        Namespace="AWS/SageMaker",
+        MetricName="ModelLatency",
+        Dimensions=[
+            {"Name": "EndpointName", "Value": "numbers"},
+            {"Name": "VariantName", "Value": "AllTraffic"},
+        ],
+        StartTime=now - timedelta(minutes=5),
+        EndTime=now + timedelta(minutes=5),
+        Period=60,
+        Statistics=["Sum", "SampleCount"],
+        Unit="Microseconds",
+    )
+    (point,) = answer["Datapoints"]
+
+    assert point["Timestamp"] == datetime.fromtimestamp(now_s // 60 * 60, UTC)
+    assert point["Sum"] == pytest.approx(40_000)
+    assert point["SampleCount"] == 2
+    assert point["Unit"] == "Microseconds"
+
+
+_INVALID: list[tuple[str, str, dict[str, Any], str, str]] = [
+    (
+        "sagemaker",
+        "describe_endpoint",
+        {"EndpointName": "under_score"},
+        "ValidationException",
+        "1 validation error detected: Value 'under_score' at 'endpointName' failed to satisfy",
+    ),
+    (
+        "sagemaker",
+        "create_model",
+        {"ModelName": "m", "PrimaryContainer": {"Image": "nginx"}},
+        "ValidationException",
+        "does not run in this local cloud",
+    ),
+    (
+        "sagemaker",
+        "create_model",
+        {
+            "ModelName": "m",
+            "PrimaryContainer": {"Image": _IMAGE, "ModelDataUrl": "s3://bucket/missing.tar.gz"},
+        },
+        "ValidationException",
+        "Could not find model data at s3://bucket/missing.tar.gz.",
+    ),
+    (
+        "sagemaker",
+        "create_model",
+        {"ModelName": "m", "PrimaryContainer": {"Image": _IMAGE}, "ExecutionRoleArn": "x" * 20},
+        "ValidationException",
+        "at 'executionRoleArn' failed to satisfy constraint",
+    ),
+    (
+        "sagemaker",
+        "create_endpoint_config",
+        {
+            "EndpointConfigName": "c",
+            "ProductionVariants": [
+                {
+                    "VariantName": "v",
+                    "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1},
+                }
+            ],
+        },
+        "ValidationException",
+        "does not offer ProductionVariants.member.1.ServerlessConfig.",
+    ),
+    (
+        "sagemaker",
+        "create_endpoint",
+        {"EndpointName": "e", "EndpointConfigName": "none"},
+        "ValidationException",
+        f'Could not find endpoint configuration "{_ARN}:endpoint-config/none".',
+    ),
+    (
+        "sagemaker",
+        "list_endpoints",
+        {"NextToken": "made-up"},
+        "ValidationException",
+        "NextToken",
+    ),
+    (
+        "sagemaker",
+        "create_training_job",
+        {
+            "TrainingJobName": "t",
+            "RoleArn": "arn:aws:iam::000000000000:role/x",
+            "OutputDataConfig": {"S3OutputPath": "s3://b/o"},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        },
+        "UnsupportedOperationException",
+        "does not offer CreateTrainingJob",
+    ),
+    ("sts", "get_session_token", {}, "UnsupportedOperationException", "GetSessionToken"),
+    (
+        "cloudwatch",
+        "get_metric_statistics",
+        {
+            "Namespace": "AWS/SageMaker",
+            "MetricName": "Invocations",
+            "StartTime": _NOW,
+            "EndTime": _NOW,
+            "Period": 60,
+            "Statistics": ["Sum"],
+        },
+        "InvalidParameterValue",
+        "The parameter StartTime must not equal parameter EndTime.",
+    ),
+    (
+        "cloudwatch",
+        "get_metric_statistics",
+        {
+            "Namespace": "AWS/SageMaker",
+            "MetricName": "Invocations",
+            "StartTime": _NOW - timedelta(days=1),
+            "EndTime": _NOW,
+            "Period": 1,
+            "Statistics": ["Sum"],
+        },
+        "InvalidParameterCombination",
+        "which exceeds the limit of 1440.",
+    ),
+    (
+        "cloudwatch",
+        "get_metric_statistics",
+        {
+            "Namespace": "AWS/SageMaker",
+            "MetricName": "Invocations",
+            "StartTime": _NOW - timedelta(hours=1),
+            "EndTime": _NOW,
+            "Period": 60,
+            "ExtendedStatistics": ["p99"],
+        },
+        "InvalidParameterValue",
+        "does not offer ExtendedStatistics.",
+    ),
+    (
+        "cloudwatch",
+        "put_metric_data",
+        {"Namespace": "Custom", "MetricData": [{"MetricName": "m", "Value": 1.0}]},
+        "UnsupportedOperationException",
+        "does not offer PutMetricData",
+    ),
+]
+
+
+@pytest.mark.parametrize(("service", "operation", "request_", "code", "words"), _INVALID)
+def test_what_is_wrong_gets_awss_kind_of_error(
+    contract: Any, service: str, operation: str, request_: dict[str, Any], code: str, words: str
+) -> None:
+    """`except ClientError` with AWS's codes is how scripts tell mistakes apart."""
+    client = contract.client(service)
+    with pytest.raises(ClientError) as caught:
+        getattr(client, operation)(**request_)
+    response = caught.value.response
+
+    assert response["Error"]["Code"] == code
+    assert words in response["Error"]["Message"]
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    assert response["ResponseMetadata"]["RequestId"]
+
+
+def test_declared_errors_are_boto3s_own_exceptions(cloudwatch: Any) -> None:
+    """`except client.exceptions.InvalidParameterValueException` works as on AWS."""
+    with pytest.raises(cloudwatch.exceptions.InvalidParameterValueException):
+        cloudwatch.get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName="Invocations",
+            StartTime=_NOW,
+            EndTime=_NOW,
+            Period=60,
+            Statistics=["Sum"],
+        )
