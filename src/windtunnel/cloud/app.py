@@ -96,7 +96,7 @@ async def opened(options: Options) -> AsyncIterator[str]:
         fleet = Fleet(home, supervisor, s3_socket, socket_directory, clock)
         stack.push_async_callback(fleet.close)
         sagemaker = SageMaker(
-            store, fleet, router, S3Client(str(s3_socket)), clock, region=options.region
+            store, fleet, router, S3Client(s3_socket), clock, region=options.region
         )
         stack.push_async_callback(sagemaker.close)
         api = Api(
@@ -123,7 +123,7 @@ async def opened(options: Options) -> AsyncIterator[str]:
         stack.push_async_callback(gateway.close)
         stack.push_async_callback(server.drain, _DRAIN_GRACE_S)
 
-        await fleet.open()
+        fleet.open()
         await sagemaker.resume()
         url = f"http://{options.host}:{server.port}"
         home.write_record(CloudRecord(url, os.getpid(), generation, warp=1.0))
