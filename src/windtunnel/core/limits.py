@@ -208,7 +208,7 @@ S3_DISK_RESERVE_BYTES = 64 * MIB
 # Threads that hash, read and write. They wait for the disk, and hashing frees the interpreter.
 S3_THREAD_COUNT = 16
 # A predecessor that is being killed lets go of the store well within this.
-S3_LOCK_TIMEOUT_S = 5.0
+S3_LOCK_TIMEOUT_S = 2.0
 # A question to the S3 process about one object; it answers in a millisecond unless the disk hangs.
 S3_QUESTION_TIMEOUT_S = 10.0
 # From SIGTERM until answers in flight are cut off.
