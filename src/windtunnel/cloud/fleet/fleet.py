@@ -1,0 +1,259 @@
+"""The instances of a cloud: started, kept healthy, ended.
+
+`start` goes model data, memory, cores, container, health, in this order, and leaves nothing behind
+when any of it fails or the caller gives up. What happens to an instance afterwards is its
+attendant's business (`attendant.py`); the caller hears of it through `on_change`.
+"""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from windtunnel.cloud.errors import InvalidError
+from windtunnel.cloud.fleet import (
+    command_container,
+    images,
+    logs,
+    memory,
+    model_cache,
+    tensorflow_container,
+)
+from windtunnel.cloud.fleet.attendant import Attendant
+from windtunnel.cloud.fleet.command_container import CommandOrder
+from windtunnel.cloud.fleet.container import Container
+from windtunnel.cloud.fleet.cores import Cores, machine_cores
+from windtunnel.cloud.fleet.downloads import Downloads, ModelData
+from windtunnel.cloud.fleet.images import ImageKind
+from windtunnel.cloud.fleet.instance import Instance, InstanceSpec, StartFailedError
+from windtunnel.cloud.fleet.logs import Log
+from windtunnel.cloud.fleet.memory import Ledger
+from windtunnel.cloud.fleet.model_data import ModelDataError
+from windtunnel.cloud.fleet.ports import block_count
+from windtunnel.cloud.fleet.zygote import PROGRAM as ZYGOTE_PROGRAM
+from windtunnel.cloud.fleet.zygote import Order, Zygote
+from windtunnel.core import limits
+from windtunnel.core.clock import Clock
+from windtunnel.core.home import Home
+from windtunnel.core.supervision import Supervisor
+
+__all__ = ["Fleet", "Instance", "InstanceSpec", "StartFailedError"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FleetStatistics:
+    """The fleet at one moment."""
+
+    instance_count: int
+    healthy_count: int
+    core_load: dict[int, int]
+    promised_bytes: int
+
+
+@dataclass(frozen=True)
+class _Member:
+    attendant: Attendant
+    task: "asyncio.Task[None]"
+    log: Log
+
+    async def wait_healthy(self) -> None:
+        """Return when the instance is healthy for the first time; raise when it never will be."""
+        first_health = self.attendant.first_health
+        await asyncio.wait({self.task, first_health}, return_when=asyncio.FIRST_COMPLETED)
+        if first_health.done():
+            first_health.result()
+        elif self.task.cancelled():
+            raise StartFailedError("The cloud is ending.")
+        else:
+            error = self.task.exception()
+            raise StartFailedError(f"Nobody looks after the instance: {error!r}.") from error
+
+
+class Fleet:
+    """Starts and ends instances."""
+
+    def __init__(
+        self,
+        home: Home,
+        supervisor: Supervisor,
+        s3_socket_path: Path,
+        socket_dir: Path,
+        clock: Clock,
+        *,
+        nice: int = limits.INSTANCE_NICENESS,
+        zygote_program: Sequence[str] = ZYGOTE_PROGRAM,
+    ) -> None:
+        self._home = home
+        self._supervisor = supervisor
+        self._socket_dir = socket_dir
+        self._clock = clock
+        self._nice = nice
+        self._log_folder = home.logs / "endpoints"
+        self._cores = Cores(machine_cores())
+        self._ledger = Ledger()
+        self._downloads = Downloads(supervisor, s3_socket_path, home.models)
+        self._zygote = Zygote(supervisor, home.logs / "zygote.log", zygote_program)
+        self._members: dict[Instance, _Member] = {}
+        self._disposals: set[asyncio.Task[None]] = set()
+        self._tidying: asyncio.Task[None] | None = None
+        self._rotating: asyncio.Task[None] | None = None
+        self._is_closing = False
+
+    def open(self) -> None:
+        """Begin to warm the zygote and to tidy the home; return at once."""
+        self._zygote.open()
+        self._tidying = asyncio.create_task(asyncio.to_thread(self._tidy))
+        self._rotating = asyncio.create_task(self._rotate_logs())
+
+    async def start(self, spec: InstanceSpec, on_change: Callable[[Instance], None]) -> Instance:
+        """Return a new instance once it is healthy, or raise `StartFailedError`.
+
+        From then on `on_change` is called, on the loop, whenever its health or its addresses
+        change. Cancelling this, like a failure, leaves nothing of it running.
+        """
+        instance = Instance(spec, self._log_folder)
+        try:
+            kind = images.check_container(spec.image, spec.environment)
+            data = await self._model_data(spec, kind)
+            self._admit(instance, kind, data)
+            await self._attend(instance, kind, data, on_change).wait_healthy()
+            return instance
+        except (InvalidError, ModelDataError, OSError) as error:
+            raise StartFailedError(str(error)) from error
+        except BaseException:
+            await self._dispose(instance, limits.CLOSE_GRACE_S)
+            raise
+        finally:
+            self._ledger.settle(instance.id)
+
+    async def stop(self, instance: Instance) -> None:
+        """End an instance: SIGTERM, SageMaker's grace, SIGKILL to all of its processes."""
+        await self._dispose(instance, limits.STOP_GRACE_S)
+
+    async def close(self) -> None:
+        """End everything within a few seconds; starts that are under way fail."""
+        self._is_closing = True
+        members = list(self._members)
+        await asyncio.gather(*(self._dispose(each, limits.CLOSE_GRACE_S) for each in members))
+        if self._disposals:
+            await asyncio.wait(self._disposals)
+        await self._downloads.close()
+        await self._zygote.close()
+        background = {task for task in (self._rotating, self._tidying) if task is not None}
+        for task in background:
+            task.cancel()
+        if background:
+            await asyncio.wait(background)
+
+    def statistics(self) -> FleetStatistics:
+        """Return how many instances there are, how many are healthy, and what they hold."""
+        return FleetStatistics(
+            instance_count=len(self._members),
+            healthy_count=sum(instance.is_healthy for instance in self._members),
+            core_load=self._cores.load,
+            promised_bytes=self._ledger.promised_bytes,
+        )
+
+    async def _model_data(self, spec: InstanceSpec, kind: ImageKind) -> ModelData | None:
+        if self._is_closing or self._tidying is None:
+            raise StartFailedError("The cloud is ending.")
+        if spec.model_data_url is None:
+            if kind == "tensorflow":
+                raise StartFailedError(
+                    "The model has no ModelDataUrl: there is no archive to serve."
+                )
+            return None
+        # Tidying removes folders that nobody uses yet.
+        await asyncio.shield(self._tidying)
+        return await self._downloads.get(spec.model_data_url)
+
+    def _admit(self, instance: Instance, kind: ImageKind, data: ModelData | None) -> None:
+        environment = instance.spec.environment
+        model_bytes = 0 if data is None else data.unpacked_bytes
+        free_bytes = memory.available_bytes() - self._ledger.promised_bytes
+        if reason := memory.refusal(kind, environment, model_bytes, free_bytes):
+            raise StartFailedError(reason)
+        self._ledger.promise(instance.id, memory.estimate_bytes(kind, environment, model_bytes))
+
+    def _attend(
+        self,
+        instance: Instance,
+        kind: ImageKind,
+        data: ModelData | None,
+        on_change: Callable[[Instance], None],
+    ) -> _Member:
+        log = Log(instance.log_path)
+        work_dir = self._socket_dir / instance.id
+        instance.cpus = self._cores.assign(instance.spec.instance_type)
+
+        async def launch(number: int) -> Container:
+            if kind == "command":
+                work_dir.mkdir(mode=0o700, exist_ok=True)
+                directory = work_dir if data is None else data.directory
+                return await self._launch_command(instance, directory, log)
+            assert data is not None
+            order = Order(
+                id=f"{instance.id}.{number}",
+                model_dir=data.directory,
+                environment=instance.spec.environment,
+                socket_dir=work_dir,
+                cpus=instance.cpus,
+                nice=self._nice,
+            )
+            return await tensorflow_container.launch(self._zygote, order, log.descriptor)
+
+        attendant = Attendant(instance, launch, log, self._clock, on_change)
+        member = _Member(attendant, asyncio.create_task(attendant.run()), log)
+        self._members[instance] = member
+        return member
+
+    async def _launch_command(self, instance: Instance, directory: Path, log: Log) -> Container:
+        order = CommandOrder(
+            words=images.split_command(instance.spec.environment),
+            environment=instance.spec.environment,
+            directory=directory,
+            cpus=instance.cpus,
+            nice=self._nice,
+            # Where a home begins to look is its own, so that two clouds rarely meet.
+            port_block=int(self._home.id, 16) % block_count(),
+        )
+        return await command_container.launch(self._supervisor, order, log.descriptor)
+
+    async def _dispose(self, instance: Instance, grace_s: float) -> None:
+        """End an instance, completely even when the caller is cancelled meanwhile."""
+        if instance not in self._members:
+            return
+        task = asyncio.create_task(self._end(instance, grace_s))
+        self._disposals.add(task)
+        task.add_done_callback(self._disposals.discard)
+        await asyncio.shield(task)
+
+    async def _end(self, instance: Instance, grace_s: float) -> None:
+        member = self._members.pop(instance)
+        member.attendant.stop_grace_s = grace_s
+        member.task.cancel()
+        await asyncio.wait({member.task})
+        if not member.task.cancelled() and (error := member.task.exception()) is not None:
+            logger.error("the attendant of %s failed", instance.id, exc_info=error)
+        self._cores.release(instance.cpus)
+        member.log.close()
+        shutil.rmtree(self._socket_dir / instance.id, ignore_errors=True)
+
+    def _tidy(self) -> None:
+        """Bound what earlier starts of this home left; runs before any instance is there."""
+        self._log_folder.mkdir(parents=True, exist_ok=True)
+        logs.prune(self._log_folder, limits.INSTANCE_LOG_COUNT_MAX)
+        model_cache.prune(self._home.models, limits.MODEL_CACHE_BYTES_MAX)
+
+    async def _rotate_logs(self) -> None:
+        while True:
+            await asyncio.sleep(limits.INSTANCE_LOG_CHECK_INTERVAL_S)
+            open_logs = [member.log for member in self._members.values()]
+            full = [log for log in [*open_logs, self._zygote.log] if log.is_full]
+            if full:
+                # Copied in a thread, which lets the loop run.
+                await asyncio.to_thread(logs.rotate_full, full)

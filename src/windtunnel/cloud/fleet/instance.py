@@ -1,0 +1,43 @@
+"""What the rest of the cloud knows of an instance, and what it takes to ask for one."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from windtunnel.core import limits
+
+
+class StartFailedError(Exception):
+    """An instance could not be brought up, with a reason that names what to do or where to look."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class InstanceSpec:
+    """What an instance shall be."""
+
+    endpoint_name: str
+    variant_name: str
+    instance_type: str
+    image: str
+    environment: Mapping[str, str]
+    model_data_url: str | None
+    startup_timeout_s: float = limits.STARTUP_TIMEOUT_S
+
+
+class Instance:
+    """One running stand-in for an ml.* instance; only the fleet changes it."""
+
+    def __init__(self, spec: InstanceSpec, log_folder: Path) -> None:
+        # EC2's form, with its 17 hexadecimal digits.
+        self.id = f"i-{secrets.token_hex(9)[:17]}"
+        self.spec = spec
+        self.log_path = log_folder / spec.endpoint_name / spec.variant_name / f"{self.id}.log"
+        self.addresses: tuple[str, ...] = ()
+        self.is_foreign = False
+        self.is_healthy = False
+        self.cpus: tuple[int, ...] = ()
