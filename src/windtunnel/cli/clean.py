@@ -10,7 +10,7 @@ from windtunnel.cli import options
 from windtunnel.core.errors import UsageError
 
 
-def clean(  # noqa: PLR0917 - a command's options are its parameters
+def clean(
     endpoint_name: Annotated[
         str | None,
         typer.Option(
@@ -31,8 +31,9 @@ def clean(  # noqa: PLR0917 - a command's options are its parameters
 
     [bold]Example[/bold]: windtunnel clean --endpoint-name unet
 
-    Lists them first and asks; where nobody can answer (no terminal), it wants --yes. What does not
-    carry Windtunnel's own tag is left alone, and so are buckets.
+    Lists them first and asks; where nobody can answer (no terminal), it wants
+    --yes. What does not carry Windtunnel's own tag is left alone, and so are
+    buckets.
     """
     from windtunnel.cli.progress import StderrProgress
     from windtunnel.lab import cleaning, deployment

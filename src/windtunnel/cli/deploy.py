@@ -14,52 +14,65 @@ from windtunnel.core.errors import WindtunnelError
 _INTERRUPTED = 130
 
 
-def deploy(  # noqa: PLR0917 - a command's options are its parameters
-    archive: Annotated[
-        Path, typer.Argument(metavar="MODEL.tar.gz", help="A SavedModel, packed for SageMaker.")
-    ],
-    endpoint_name: Annotated[
-        str, typer.Option("--endpoint-name", help="The endpoint's name.", show_default=False)
-    ],
-    env: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--env",
-            metavar="KEY=VALUE",
-            help="A variable of the container; give it as often as needed.",
-            show_default=False,
-        ),
-    ] = None,
-    instance_type: Annotated[
-        str, typer.Option("--instance-type", help="What to run it on, or to stand in for.")
-    ] = "ml.c5.large",
-    instance_count: Annotated[
-        int, typer.Option("--instance-count", help="How many instances.")
-    ] = 1,
-    image: Annotated[
-        str | None,
-        typer.Option(
-            "--image",
-            help="The container image; else AWS's TensorFlow image of the region.",
-            show_default=False,
-        ),
-    ] = None,
-    role: Annotated[
-        str | None,
-        typer.Option(
-            "--role",
-            help="Name or ARN of the role the model runs as; needed on AWS.",
-            show_default=False,
-        ),
-    ] = None,
-    bucket: Annotated[
-        str | None,
-        typer.Option(
-            "--bucket",
-            help="Where the archive goes; else sagemaker-REGION-ACCOUNT, made where missing.",
-            show_default=False,
-        ),
-    ] = None,
+_ArchiveArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL.tar.gz", help="A SavedModel, packed for SageMaker.", show_default=False
+    ),
+]
+_EndpointNameOption = Annotated[
+    str, typer.Option("--endpoint-name", help="The endpoint's name.", show_default=False)
+]
+_EnvironmentOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--env",
+        metavar="KEY=VALUE",
+        help="A variable of the container; give it as often as needed.",
+        show_default=False,
+    ),
+]
+_InstanceTypeOption = Annotated[
+    str, typer.Option("--instance-type", help="What to run it on, or to stand in for.")
+]
+_InstanceCountOption = Annotated[
+    int, typer.Option("--instance-count", metavar="N", help="How many instances.")
+]
+_ImageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--image",
+        help="The container image; else AWS's TensorFlow image of the region.",
+        show_default=False,
+    ),
+]
+_RoleOption = Annotated[
+    str | None,
+    typer.Option(
+        "--role",
+        help="Name or ARN of the role the model runs as; needed on AWS.",
+        show_default=False,
+    ),
+]
+_BucketOption = Annotated[
+    str | None,
+    typer.Option(
+        "--bucket",
+        help="Where the archive goes; else sagemaker-REGION-ACCOUNT, made where missing.",
+        show_default=False,
+    ),
+]
+
+
+def deploy(
+    archive: _ArchiveArgument,
+    endpoint_name: _EndpointNameOption,
+    env: _EnvironmentOption = None,
+    instance_type: _InstanceTypeOption = "ml.c5.large",
+    instance_count: _InstanceCountOption = 1,
+    image: _ImageOption = None,
+    role: _RoleOption = None,
+    bucket: _BucketOption = None,
     as_json: options.JsonOption = False,  # noqa: FBT002
     home: options.HomeOption = None,
     cloud: options.CloudOption = "local",
@@ -72,8 +85,11 @@ def deploy(  # noqa: PLR0917 - a command's options are its parameters
     [bold]Example[/bold]: windtunnel deploy model.tar.gz --endpoint-name unet
     --env SAGEMAKER_TFS_INSTANCE_COUNT=2
 
-    Everything made is tagged windtunnel:created-by, so that [bold]windtunnel clean[/bold] finds
-    it. Exit status: 0 in service, 2 wrong words or files, 4 it could not be brought into service.
+    Everything made is tagged windtunnel:created-by, so that `windtunnel clean`
+    finds it. Nothing that exists is changed: the endpoint must be a new one.
+
+    Exit status: 0 in service; 1 AWS refused something; 2 wrong words or files;
+    4 it could not be brought into service; 130 interrupted.
     """
     from windtunnel.cli.progress import StderrProgress
     from windtunnel.lab import deployment

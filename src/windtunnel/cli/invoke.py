@@ -8,7 +8,7 @@ import typer
 from windtunnel.cli import options
 
 
-def invoke(  # noqa: PLR0917 - a command's options are its parameters
+def invoke(
     endpoint_name: Annotated[
         str, typer.Argument(metavar="ENDPOINT", help="The endpoint's name.", show_default=False)
     ],
@@ -25,8 +25,8 @@ def invoke(  # noqa: PLR0917 - a command's options are its parameters
 
     [bold]Example[/bold]: windtunnel invoke unet --payload payload.json > answer.json
 
-    Exit status: 0 answered, 1 the model or SageMaker refused it, 2 wrong words or files, 4 no such
-    endpoint, credentials or cloud.
+    Exit status: 0 answered; 1 the model or SageMaker refused it; 2 wrong words
+    or files; 4 no such endpoint, credentials or cloud.
     """
     from windtunnel.lab import deployment, invocation
     from windtunnel.lab.payload import read_payload

@@ -9,7 +9,7 @@ import sys
 import typer
 
 from windtunnel import __version__
-from windtunnel.cli import clean, deploy, env, invoke, up
+from windtunnel.cli import clean, deploy, env, invoke, load, report, sample, up
 from windtunnel.core.errors import WindtunnelError
 
 app = typer.Typer(
@@ -41,7 +41,10 @@ app.command()(up.up)
 app.command()(env.env)
 app.command()(deploy.deploy)
 app.command()(invoke.invoke)
+app.command()(load.load)
+app.command()(report.report)
 app.command()(clean.clean)
+app.add_typer(sample.app, name="sample")
 
 
 def main() -> None:

@@ -57,6 +57,12 @@ def format_bytes(count: float) -> str:
     return f"{_digits(count)} GB"
 
 
+def format_bytes_exactly(count: int) -> str:
+    """Return a size to the byte, and how a person reads it where that helps."""
+    exactly = f"{count:,} bytes"
+    return exactly if count < 1000 else f"{exactly} ({format_bytes(count)})"  # noqa: PLR2004
+
+
 def format_rate(per_s: float) -> str:
     """Return a rate to three significant digits; whole numbers above that."""
     return _digits(per_s)

@@ -1,0 +1,94 @@
+"""What a load run shows while it runs: a moving line on a terminal, else a plain one every 5 s.
+
+The numbers here are the last second's, from a sample of its requests; the run's own numbers come
+from all of them, at the end.
+"""
+
+import sys
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from windtunnel.lab.load.conductor import Tick
+from windtunnel.lab.load.plan import ClosedSchedule
+from windtunnel.lab.quantities import format_duration, format_rate
+
+_PLAIN_PERIOD_S = 5
+_BAR_WIDTH = 24
+
+
+class LiveView:
+    """Shows a run's progress on stderr; use as a context manager."""
+
+    def __init__(self, schedule: ClosedSchedule, processes: int) -> None:
+        self._schedule = schedule
+        self._processes = processes
+        self._latest: dict[int, Tick] = {}
+        self._failures = 0
+        self._shown_at_s = 0.0
+        self._live: Live | None = None
+        self._console = Console(stderr=True, highlight=False)
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            self._live = Live(Text("starting …"), console=self._console, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def tick(self, tick: Tick) -> None:
+        """Take one worker's last second; show the whole when every worker has told its own."""
+        self._latest[tick.worker] = tick
+        self._failures += tick.failures
+        if len(self._latest) < self._processes:
+            return
+        ticks = list(self._latest.values())
+        self._latest = {}
+        at_s = max(each.at_s for each in ticks)
+        line = self._line(at_s, ticks)
+        if self._live is not None:
+            self._live.update(Text(f"{self._bar(at_s)}  {line}"))
+        elif at_s - self._shown_at_s >= _PLAIN_PERIOD_S or self._shown_at_s == 0:
+            self._shown_at_s = at_s
+            self._console.print(line, markup=False, soft_wrap=True)
+
+    def _line(self, at_s: float, ticks: list[Tick]) -> str:
+        # Every worker samples its own second: each sample stands for as many requests as there
+        # were to a sample.
+        samples = [np.array(tick.latencies_s) for tick in ticks if tick.latencies_s]
+        latency = ""
+        if samples:
+            values = np.concatenate(samples)
+            weights = np.concatenate(
+                [
+                    np.full(len(tick.latencies_s), tick.requests / len(tick.latencies_s))
+                    for tick in ticks
+                    if tick.latencies_s
+                ]
+            )
+            p50, p95 = np.quantile(values, [0.5, 0.95], method="inverted_cdf", weights=weights)
+            latency = f"  p50 {format_duration(p50)}  p95 {format_duration(p95)}"
+        # A tick tells of the second before it.
+        phase = "warm-up" if at_s - 0.5 <= self._schedule.warmup_s else "counting"
+        users = sum(tick.users for tick in ticks)
+        rate = sum(tick.requests for tick in ticks)
+        return (
+            f"{at_s:4.0f} s of {self._schedule.total_s:.0f}  {phase:8}  {users:,} users  "
+            f"{format_rate(rate)} requests/s{latency}  {self._failures:,} errors"
+        )
+
+    def _bar(self, at_s: float) -> str:
+        done = min(_BAR_WIDTH, round(_BAR_WIDTH * at_s / self._schedule.total_s))
+        return "━" * done + "╌" * (_BAR_WIDTH - done)

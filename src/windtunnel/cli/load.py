@@ -1,0 +1,200 @@
+"""`windtunnel load`: put load on an endpoint, and keep what was measured."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from windtunnel.cli import options
+
+_MISSED, _INVALID, _INTERRUPTED = 1, 3, 130
+
+
+_EndpointArgument = Annotated[
+    str, typer.Argument(metavar="ENDPOINT", help="The endpoint's name.", show_default=False)
+]
+_UsersOption = Annotated[
+    int,
+    typer.Option(
+        "--users",
+        metavar="N",
+        help="How many users send requests, each when the last one was answered.",
+        show_default=False,
+    ),
+]
+_DurationOption = Annotated[
+    str,
+    typer.Option(
+        "--duration",
+        metavar="T",
+        help="How long to measure: 30s, 1m30s. The warm-up comes on top.",
+        show_default=False,
+    ),
+]
+_OutOption = Annotated[
+    Path,
+    typer.Option(
+        "--out", metavar="DIR", help="Where the run is kept; a new directory.", show_default=False
+    ),
+]
+_SpawnRateOption = Annotated[
+    float | None,
+    typer.Option(
+        "--spawn-rate",
+        metavar="R",
+        help="Users started a second; else all at once.",
+        show_default=False,
+    ),
+]
+_ProcessesOption = Annotated[
+    int, typer.Option("--processes", metavar="P", help="Load processes on this machine.")
+]
+_WarmupOption = Annotated[
+    str | None,
+    typer.Option(
+        "--warmup",
+        metavar="T",
+        help="How long to send before measuring; else until a second after the last user started.",
+        show_default=False,
+    ),
+]
+_SloOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--slo",
+        metavar="OBJECTIVE",
+        help="What must hold: p95=150ms, errors=0.1%. Give it as often as needed.",
+        show_default=False,
+    ),
+]
+
+
+def load(
+    endpoint_name: _EndpointArgument,
+    payload: options.PayloadOption,
+    users: _UsersOption,
+    duration: _DurationOption,
+    out: _OutOption,
+    content_type: options.ContentTypeOption = None,
+    accept: options.AcceptOption = None,
+    spawn_rate: _SpawnRateOption = None,
+    processes: _ProcessesOption = 1,
+    warmup: _WarmupOption = None,
+    slo: _SloOption = None,
+    as_json: options.JsonOption = False,  # noqa: FBT002
+    home: options.HomeOption = None,
+    cloud: options.CloudOption = "local",
+    profile: options.ProfileOption = None,
+    region: options.RegionOption = None,
+    endpoint_url: options.EndpointUrlOption = None,
+) -> None:
+    """Put load on an endpoint and measure throughput and latency.
+
+    [bold]Example[/bold]: windtunnel load unet --payload payload.json
+    --users 4 --duration 30s --slo p95=150ms --out runs/first
+
+    DIR gets summary.json, requests.parquet (every request), run.json (what was
+    asked) and report.html. Latency counts from when a request was due, so that
+    waiting in the generator itself is never hidden. Ctrl-C keeps what was
+    measured so far.
+
+    Exit status: 0 every objective held (or none was given); 1 one was missed,
+    or there were too few requests to say, or no request was answered well;
+    2 wrong words or files; 3 the run is invalid, because the generator itself
+    fell behind; 4 it could not run; 130 interrupted.
+    """
+    from windtunnel.cli.live import LiveView
+    from windtunnel.lab import deployment, objectives
+    from windtunnel.lab.load import plan, run
+    from windtunnel.lab.payload import read_payload
+    from windtunnel.lab.quantities import parse_duration
+    from windtunnel.lab.run_directory import RunDirectory
+
+    deployment.check_endpoint_name(endpoint_name)
+    schedule = plan.closed_schedule(
+        users=users,
+        spawn_rate_per_s=spawn_rate,
+        warmup_s=None if warmup is None else parse_duration(warmup, "--warmup"),
+        duration_s=parse_duration(duration, "--duration"),
+    )
+    plan.check_processes(processes, users)
+    wanted = [objectives.parse_objective(text) for text in slo or []]
+    body = read_payload(payload, content_type)
+    directory = RunDirectory(out)
+    directory.check()
+    prepared = run.prepare(
+        options.open_target(
+            home=home, cloud=cloud, profile=profile, region=region, endpoint_url=endpoint_url
+        ),
+        endpoint_name,
+        body,
+        accept=accept,
+        schedule=schedule,
+        processes=processes,
+        objectives=wanted,
+        directory=directory,
+    )
+    for line in prepared.plan.lines():
+        typer.echo(line, err=True)
+    with LiveView(schedule, processes) as live:
+        summary = prepared.execute(live.tick, sys.argv)
+    _show(summary, as_json=as_json)
+    typer.echo(f"report    {prepared.directory.report}", err=True)
+    raise typer.Exit(exit_status(summary))
+
+
+def exit_status(summary: Mapping[str, Any]) -> int:
+    """Return what a run's outcome is to a script."""
+    if "interrupted" in summary["reasons"]:
+        return _INTERRUPTED
+    if not summary["valid"]:
+        return _INVALID
+    is_all_held = all(verdict["outcome"] == "held" for verdict in summary["objectives"])
+    is_any_answered = summary["failures"] < summary["requests"]
+    return 0 if is_all_held and is_any_answered else _MISSED
+
+
+def _show(summary: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print why a run is invalid before anything else; then what it came to, on stdout."""
+    for reason in summary["reasons"]:
+        typer.echo(f"INVALID   {reason}", err=True)
+    for warning in summary["warnings"]:
+        typer.echo(f"warning   {warning}", err=True)
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+    else:
+        for line in result_lines(summary):
+            typer.echo(line)
+
+
+def result_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Return a run's outcome as a person reads it."""
+    from windtunnel.lab.quantities import format_duration, format_percent, format_rate
+
+    latency, users = summary["latency_s"], summary["users"]
+    count, failures = summary["requests"], summary["failures"]
+    rate = format_rate(summary["throughput_rps"])
+    lines = [
+        f"on        {summary['hardware']['instances']}",
+        f"rate      {rate} requests/s by {users['reached']:,} of {users['wanted']:,} users",
+    ]
+    if failures < count:
+        marks = "  ".join(f"{name} {format_duration(value)}" for name, value in latency.items())
+        lines.append(f"latency   {marks}")
+    share = format_percent(failures / count if count else 0.0)
+    length = format_duration(summary["measured_s"])
+    return [
+        *lines,
+        f"requests  {count:,} in {length}, {failures:,} failed ({share})",
+        *(
+            f"error     {error['count']:,} x {error['kind']}: {error['example']}"
+            for error in summary["errors"]
+        ),
+        *(
+            f"{verdict['outcome']:9} {verdict['objective']}: {verdict['reason']}"
+            for verdict in summary["objectives"]
+        ),
+    ]

@@ -1,0 +1,109 @@
+"""One load run from first to last: what will be sent, the sending, and the directory it leaves."""
+
+import importlib.metadata
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from windtunnel import __version__
+from windtunnel.lab import endpoint as endpoints
+from windtunnel.lab import hardware
+from windtunnel.lab.endpoint import Endpoint
+from windtunnel.lab.load.conductor import Conductor, Tick
+from windtunnel.lab.load.plan import ClosedSchedule, Plan
+from windtunnel.lab.measurement import Measurement
+from windtunnel.lab.objectives import Objective
+from windtunnel.lab.payload import Payload
+from windtunnel.lab.report import page
+from windtunnel.lab.run_directory import RunDirectory
+from windtunnel.lab.summary import summarise
+from windtunnel.lab.target import Target
+
+# What the numbers hang on besides our own code.
+_VERSIONS_OF = ("locust", "gevent", "boto3", "numpy", "pyarrow")
+
+
+@dataclass(frozen=True)
+class LoadRun:
+    """A run that is ready to be carried out."""
+
+    plan: Plan
+    target: Target
+    endpoint: Endpoint
+    objectives: tuple[Objective, ...]
+    directory: RunDirectory
+
+    def execute(self, on_tick: Callable[[Tick], None], command: Sequence[str]) -> dict[str, Any]:
+        """Send everything, write the run's directory, and return its summary."""
+        facts = hardware.describe()
+        measurement = Conductor(self.plan, self.target.signing_credentials(), on_tick).run()
+        summary = summarise(
+            self.plan,
+            measurement,
+            hardware={
+                **hardware.fidelity(self.target.kind, self.endpoint.variants, facts["cpu_count"]),
+                # Locally the endpoint runs here, too; on AWS this is the generator's machine.
+                "describes": "generator and endpoint" if self._is_local else "generator",
+                **facts,
+            },
+            wanted=self.objectives,
+        )
+        self.directory.write(self._asked(measurement, command), summary, measurement)
+        page.write([self.directory.read()], self.directory.report)
+        return summary
+
+    @property
+    def _is_local(self) -> bool:
+        return self.target.kind == "local"
+
+    def _asked(self, measurement: Measurement, command: Sequence[str]) -> dict[str, Any]:
+        started = datetime.fromtimestamp(measurement.started_epoch_s, tz=UTC)
+        return {
+            "command": list(command),
+            "started_at": started.isoformat(timespec="milliseconds"),
+            "plan": self.plan.to_json(),
+            "target": {
+                "cloud": self.target.kind,
+                "account": self.target.account,
+                "region": self.target.region,
+            },
+            "endpoint": self.endpoint.to_json(),
+            "versions": {
+                "windtunnel": __version__,
+                "python": platform.python_version(),
+                **{name: importlib.metadata.version(name) for name in _VERSIONS_OF},
+            },
+        }
+
+
+def prepare(
+    target: Target,
+    endpoint_name: str,
+    payload: Payload,
+    *,
+    accept: str | None,
+    schedule: ClosedSchedule,
+    processes: int,
+    objectives: Sequence[Objective],
+    directory: RunDirectory,
+) -> LoadRun:
+    """Return a run against an endpoint that is in service, or say why there can be none."""
+    endpoint = endpoints.describe(target, endpoint_name)
+    endpoints.require_in_service(endpoint)
+    plan = Plan(
+        endpoint_name=endpoint_name,
+        url=target.runtime().meta.endpoint_url,
+        region=target.region,
+        payload_path=str(payload.path.absolute()),
+        payload_bytes=len(payload.body),
+        payload_sha256=payload.sha256,
+        content_type=payload.content_type,
+        accept=accept,
+        schedule=schedule,
+        processes=processes,
+        objectives=tuple(objective.text for objective in objectives),
+    )
+    directory.prepare()
+    return LoadRun(plan, target, endpoint, tuple(objectives), directory)

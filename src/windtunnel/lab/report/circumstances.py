@@ -1,0 +1,79 @@
+"""What was run on what: everything somebody needs to judge a run's numbers, or to repeat them."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from windtunnel.lab.quantities import (
+    format_bytes,
+    format_bytes_exactly,
+    format_duration,
+    format_percent,
+)
+from windtunnel.lab.report.markup import join, tag
+from windtunnel.lab.report.view import RunView
+
+Row = tuple[str, object]
+
+
+def rows(view: RunView) -> list[Row]:
+    """Return the circumstances of a run, one by one."""
+    asked, summary = view.run.asked, view.run.summary
+    return [
+        *_served(asked, summary["hardware"]),
+        *_sent(asked["plan"], summary),
+        *_generated(summary),
+        ("versions", ", ".join(f"{name} {number}" for name, number in asked["versions"].items())),
+        ("command", tag("code", shlex.join(asked["command"]))),
+    ]
+
+
+def _served(asked: Mapping[str, Any], hardware: Mapping[str, Any]) -> Iterator[Row]:
+    endpoint = asked["endpoint"]
+    yield "endpoint", f"{endpoint['name']} ({asked['target']['cloud']}, {asked['plan']['url']})"
+    yield "instances", f"{hardware['instances']}; fidelity: {hardware['fidelity']}"
+    if "server" in hardware:
+        yield "served by", hardware["server"]
+    for variant in endpoint["variants"]:
+        label = f" of {variant['name']}" if len(endpoint["variants"]) > 1 else ""
+        yield f"image{label}", tag("code", variant["image"])
+        settings = [
+            tag("div", tag("code", f"{key}={value}"))
+            for key, value in variant["environment"].items()
+        ]
+        yield f"settings{label}", join(settings) if settings else "the container's defaults"
+
+
+def _sent(plan: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[Row]:
+    schedule, users = plan["schedule"], summary["users"]
+    size = format_bytes_exactly(plan["payload_bytes"])
+    yield "request", f"{size} of {plan['content_type']}, sha256 {plan['payload_sha256'][:16]}"
+    measured, warmup = format_duration(summary["measured_s"]), format_duration(schedule["warmup_s"])
+    text = (
+        f"{users['reached']:,} of {users['wanted']:,} users, each sending the next request when "
+        f"the last was answered, for {measured} after {warmup} of warm-up "
+        f"({summary['warmup_requests']:,} requests not counted)"
+    )
+    yield "schedule", text
+
+
+def _generated(summary: Mapping[str, Any]) -> Iterator[Row]:
+    generator, hardware = summary["generator"], summary["hardware"]
+    processes = (
+        "1 process" if generator["processes"] == 1 else f"{generator['processes']} processes"
+    )
+    late = format_duration(summary["schedule_lag_s_p99"])
+    loop_late = format_duration(generator["loop_lag_s_p99"])
+    share = format_percent(generator["cpu_share_max"])
+    text = (
+        f"{processes}, at most {share} of a core; requests left up to {late} late, the event loop "
+        f"woke up to {loop_late} late (p99)"
+    )
+    yield "generator", text
+    cores = f"{hardware['cpu_count_usable']} of {hardware['cpu_count']} cores"
+    sets = ", ".join(hardware["instruction_sets"])
+    text = (
+        f"{hardware['cpu_model']}, {cores}, {format_bytes(hardware['memory_bytes'])} of memory, "
+        f"load average {hardware['load_average_1m']} at the start"
+    )
+    yield "machine", f"{text}; {sets}" if sets else text

@@ -1,0 +1,110 @@
+"""What a report says in words: each title states what was found, not what is plotted. Pure."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from windtunnel.lab.comparison import Change
+from windtunnel.lab.quantities import format_duration, format_percent, format_rate
+from windtunnel.lab.report.view import RunView
+from windtunnel.lab.summary import percentile
+
+# A median that moves by less than this between the first and the last third is called steady.
+_STEADY = 0.1
+# A bin with less than this share of the mean rate is worth mentioning.
+_DIP = 0.5
+
+
+def headline(view: RunView) -> str:
+    """Return a run in one line."""
+    summary = view.run.summary
+    users = summary["users"]["reached"]
+    by = f"{users:,} user{'s' if users != 1 else ''}"
+    if summary["requests"] == 0:
+        return f"No request was measured ({by})"
+    if summary["failures"] == summary["requests"]:
+        return f"Every one of {summary['requests']:,} requests failed ({by})"
+    p95 = format_duration(summary["latency_s"]["p95"])
+    return f"p95 {p95} at {format_rate(summary['throughput_rps'])} requests/s, {by}"
+
+
+def throughput(rates: Sequence[float], mean: float) -> str:
+    """Return what the rate did over time; `rates` are those of the whole bins that count."""
+    if not rates or mean == 0:
+        return "Nothing was answered well"
+    low, high = min(rates), max(rates)
+    if low < _DIP * mean:
+        return f"{format_rate(mean)} requests/s on average, down to {format_rate(low)} at times"
+    return f"{format_rate(mean)} requests/s, between {format_rate(low)} and {format_rate(high)}"
+
+
+def latency_over_time(view: RunView) -> str:
+    """Return whether latency moved while the load stayed the same."""
+    due_s, latency_s = view.good_due_s, view.good_latency_s
+    third_s = (view.end_s - view.start_s) / 3
+    first = latency_s[(due_s >= view.start_s) & (due_s < view.start_s + third_s)]
+    last = latency_s[(due_s >= view.end_s - third_s) & (due_s < view.end_s)]
+    if not len(first) or not len(last):
+        return "Latency over time"
+    then, now = percentile(first, 0.5), percentile(last, 0.5)
+    if abs(now / then - 1) < _STEADY:
+        median = format_duration(percentile(view.latency_s, 0.5))
+        return f"Latency was steady, {median} in the median from first to last"
+    verb = "rose" if now > then else "fell"
+    return f"Median latency {verb} from {format_duration(then)} to {format_duration(now)}"
+
+
+def distribution(view: RunView) -> str:
+    """Return what the slow requests were like."""
+    if not len(view.latency_s):
+        return "No latency was measured"
+    p50, p95, p99 = (percentile(view.latency_s, share) for share in (0.5, 0.95, 0.99))
+    return (
+        f"Half took {format_duration(p50)} or less; one in twenty more than "
+        f"{format_duration(p95)}, one in a hundred more than {format_duration(p99)}"
+    )
+
+
+def errors(view: RunView) -> str:
+    """Return how many requests failed."""
+    summary = view.run.summary
+    if summary["failures"] == 0:
+        return f"None of {summary['requests']:,} requests failed"
+    share = format_percent(summary["failures"] / summary["requests"])
+    return f"{summary['failures']:,} of {summary['requests']:,} requests failed ({share})"
+
+
+def comparison(before: str, after: str, changes: Sequence[Change]) -> str:
+    """Return how two runs compare, in one line."""
+    found = {change.name: change for change in changes}
+    if not found:
+        return f"{after} and {before} cannot be compared: one has no good answer"
+    parts = [
+        phrase
+        for phrase in (_phrase(found["throughput"], "throughput"), _phrase(found["p95"], "p95"))
+        if phrase
+    ]
+    if not parts:
+        return f"No real difference between {before} and {after}"
+    return f"{after} against {before}: {', '.join(parts)}"
+
+
+def _phrase(change: Change, name: str) -> str:
+    if change.verdict not in {"better", "worse"}:
+        return ""
+    return f"{name} {format_change(change.ratio)}"
+
+
+def format_change(ratio: float) -> str:
+    """Return a ratio as a person says it: a signed percentage, or a multiple."""
+    if ratio >= 2:  # noqa: PLR2004 - from here on a multiple is easier to picture than a percentage
+        return f"x {ratio:.2g}"
+    sign = "+" if ratio >= 1 else "\N{MINUS SIGN}"
+    return f"{sign}{format_percent(abs(ratio - 1))}"
+
+
+def bin_width_s(span_s: float, wanted: int = 60) -> float:
+    """Return a round width that cuts a span into about as many bins as wanted."""
+    exact = max(span_s, 1e-3) / wanted
+    scale = 10.0 ** np.floor(np.log10(exact))
+    return float(next(scale * step for step in (1, 2, 5, 10) if scale * step >= exact * 0.999))

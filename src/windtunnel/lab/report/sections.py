@@ -1,0 +1,223 @@
+"""The parts of a report: what each says about one run, or about several."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from windtunnel.lab.comparison import CONFIDENCE, DIFFERENCE_MIN, Change, differences
+from windtunnel.lab.quantities import format_duration, format_percent, format_rate
+from windtunnel.lab.report import circumstances, figures, findings
+from windtunnel.lab.report.markup import Html, Plots, join, table, tag
+from windtunnel.lab.report.view import RunView
+
+_CHIPS = {"held": "good", "missed": "bad", "undecided": "warn"}
+_METHOD = (
+    f"The interval is what chance alone leaves open ({format_percent(CONFIDENCE)}, block bootstrap "
+    f"over time); less than {format_percent(DIFFERENCE_MIN)} is never called a difference."
+)
+_CHANGES = {"better": "good", "worse": "bad"}
+
+
+def started(view: RunView) -> str:
+    """Return when a run began."""
+    moment = datetime.fromisoformat(view.run.asked["started_at"])
+    return f"{moment:%d %B %Y, %H:%M} UTC"
+
+
+def verdicts(view: RunView) -> Html:
+    """Return where it ran, whether it may be believed, and what it was held to."""
+    summary = view.run.summary
+    chips = [
+        tag("li", "valid", cls="chip good")
+        if summary["valid"]
+        else tag("li", "INVALID", cls="chip bad")
+    ]
+    chips += [
+        tag("li", f"{each['objective']} {each['outcome']}", cls=f"chip {_CHIPS[each['outcome']]}")
+        for each in summary["objectives"]
+    ]
+    where = tag(
+        "p",
+        "endpoint ",
+        tag("b", summary["endpoint"]),
+        " on ",
+        tag("b", summary["hardware"]["instances"]),
+        cls="where",
+    )
+    notes = [
+        tag("ul", *(tag("li", line) for line in lines), cls=f"notes {cls}")
+        for cls, lines in (("bad", summary["reasons"]), ("warn", summary["warnings"]))
+        if lines
+    ]
+    return join([where, tag("ul", *chips, cls="chips"), *notes])
+
+
+def details(view: RunView, plots: Plots) -> Html:
+    """Return one run's numbers, figures, errors and circumstances."""
+    charts = [
+        (figures.throughput(view), "Good answers per second over time"),
+        (figures.latency_over_time(view), "Every request by the time it was due"),
+        (figures.distribution(view), "How often each latency came, to just beyond p99"),
+    ]
+    cards = [_chart(title, kind, figure, plots) for (title, figure), kind in charts]
+    facts = tag(
+        "section",
+        tag("h2", "What was run on what"),
+        table([], circumstances.rows(view), "facts"),
+        cls="card",
+    )
+    return join([tiles(view), *cards, errors(view), facts])
+
+
+def _chart(title: str, kind: str, figure: figures.Figure, plots: Plots) -> Html:
+    return tag(
+        "section",
+        tag("h2", title),
+        tag("p", kind, cls="kind"),
+        plots.place(figure),
+        cls="card",
+    )
+
+
+def tiles(view: RunView) -> Html:
+    """Return a run's main numbers, large."""
+    summary = view.run.summary
+    latency = summary["latency_s"]
+    failures = summary["failures"]
+    numbers = [
+        ("throughput", format_rate(summary["throughput_rps"]), "requests/s"),
+        *((name, *_value(latency[name])) for name in ("p50", "p90", "p95", "p99", "max")),
+        ("failed", f"{failures:,}", f"of {summary['requests']:,}"),
+    ]
+    return tag(
+        "dl",
+        *(
+            tag("div", tag("dt", name), tag("dd", value, " ", tag("small", unit)), cls="tile")
+            for name, value, unit in numbers
+        ),
+        cls="card tiles",
+    )
+
+
+def _value(duration_s: float | None) -> tuple[str, str]:
+    """Return a duration's figure and unit apart."""
+    if duration_s is None:
+        return "none", ""
+    figure, _, unit = format_duration(duration_s).partition(" ")
+    return figure, unit
+
+
+def errors(view: RunView) -> Html:
+    """Return the kinds of error, or that there were none."""
+    summary = view.run.summary
+    pieces: list[object] = [tag("h2", findings.errors(view))]
+    if summary["errors"]:
+        pieces.append(
+            table(
+                ["kind", tag("th", "count", cls="number"), "one of them said"],
+                (
+                    (
+                        each["kind"],
+                        tag("td", f"{each['count']:,}", cls="number"),
+                        tag("code", each["example"]),
+                    )
+                    for each in summary["errors"]
+                ),
+            )
+        )
+    return tag("section", *pieces, cls="card")
+
+
+def invalid(seen: Sequence[RunView]) -> Html:
+    """Return which runs may not be believed, before anything is made of them."""
+    lines = [
+        tag("li", f"{view.label} is invalid: {', '.join(view.run.summary['reasons'])}")
+        for view in seen
+        if not view.run.summary["valid"]
+    ]
+    return tag("ul", *lines, cls="notes bad") if lines else Html("")
+
+
+def overview(seen: Sequence[RunView]) -> Html:
+    """Return all runs in one table."""
+    names = ("p50", "p90", "p95", "p99", "max")
+    head = ["run", *(tag("th", name, cls="number") for name in ("requests/s", *names, "failed"))]
+    rows = []
+    for number, view in enumerate(seen):
+        summary = view.run.summary
+        colour = figures.COLOURS[number % len(figures.COLOURS)]
+        rows.append(
+            (
+                join([tag("span", cls="swatch", style=f"background:{colour}"), view.label]),
+                tag("td", format_rate(summary["throughput_rps"]), cls="number"),
+                *(
+                    tag("td", " ".join(_value(summary["latency_s"][name])), cls="number")
+                    for name in names
+                ),
+                tag("td", f"{summary['failures']:,} of {summary['requests']:,}", cls="number"),
+                f"{summary['users']['reached']:,}",
+                summary["hardware"]["instances"],
+                tag("td", "valid") if summary["valid"] else tag("td", "INVALID", cls="bad"),
+            )
+        )
+    return tag(
+        "section",
+        tag("h2", "All runs"),
+        table([*head, "users", "instances", ""], rows),
+        cls="card",
+    )
+
+
+def curves(seen: Sequence[RunView], plots: Plots) -> Html:
+    """Return all runs' latencies in one figure."""
+    best = min(
+        (view for view in seen if len(view.latency_s)),
+        key=lambda view: float(view.run.summary["latency_s"]["p95"]),
+        default=None,
+    )
+    title = "No run has a latency" if best is None else f"{best.label} has the lowest p95"
+    return _chart(title, "Latency at every percentile", figures.percentile_curves(seen), plots)
+
+
+def comparison(before: RunView, after: RunView, changes: Sequence[Change]) -> Html:
+    """Return what changed from one run to another, how surely, and what was asked differently."""
+    asked = differences(before.run.asked, after.run.asked)
+    pieces: list[object] = [
+        tag("h2", findings.comparison(before.label, after.label, changes)),
+        tag("p", _METHOD, cls="kind"),
+        table(
+            [
+                "",
+                *(
+                    tag("th", name, cls="number")
+                    for name in (before.label, after.label, "change", "interval")
+                ),
+                "verdict",
+            ],
+            (_change_row(change) for change in changes),
+        ),
+    ]
+    if asked:
+        rows = ((name, tag("code", then), tag("code", now)) for name, then, now in asked)
+        pieces += [
+            tag("h2", "What was asked differently", style="margin-top:22px"),
+            table(["", before.label, after.label], rows, "narrow"),
+        ]
+    return tag("section", *pieces, cls="card")
+
+
+def _change_row(change: Change) -> Sequence[object]:
+    is_rate = change.name == "throughput"
+    written = (
+        [f"{format_rate(value)} requests/s" for value in (change.before, change.after)]
+        if is_rate
+        else [format_duration(value) for value in (change.before, change.after)]
+    )
+    interval = f"{findings.format_change(change.low)} to {findings.format_change(change.high)}"
+    return (
+        change.name,
+        *(
+            tag("td", value, cls="number")
+            for value in (*written, findings.format_change(change.ratio), interval)
+        ),
+        tag("td", change.verdict, cls=_CHANGES.get(change.verdict, "soft")),
+    )

@@ -1,0 +1,61 @@
+"""One run, as a report looks at it: the requests that count, and what to call it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from windtunnel.lab.measurement import Floats
+from windtunnel.lab.run_directory import Run
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run with a name that is its own among the runs on the page."""
+
+    label: str
+    run: Run
+
+    @cached_property
+    def start_s(self) -> float:
+        """Where counting began."""
+        return float(self.run.summary["warmup_s"])
+
+    @cached_property
+    def end_s(self) -> float:
+        """Where counting ended."""
+        return self.start_s + float(self.run.summary["measured_s"])
+
+    @cached_property
+    def latency_s(self) -> Floats:
+        """Latencies of the good answers that count."""
+        return self.good_latency_s[self._counts]
+
+    @cached_property
+    def good_due_s(self) -> Floats:
+        """When all requests that were answered well were due, the warm-up's too."""
+        due_s: Floats = self.run.requests.due_s[self.run.requests.is_good]
+        return due_s
+
+    @cached_property
+    def good_latency_s(self) -> Floats:
+        """Latencies of all requests that were answered well, the warm-up's too."""
+        requests = self.run.requests
+        latency_s: Floats = (requests.done_s - requests.due_s)[requests.is_good]
+        return latency_s
+
+    @cached_property
+    def _counts(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        return (self.good_due_s >= self.start_s) & (self.good_due_s < self.end_s)
+
+
+def views(runs: Sequence[Run]) -> list[RunView]:
+    """Return views whose labels are as short as they can be and still differ."""
+    for depth in range(1, 4):
+        labels = ["/".join(run.path.absolute().parts[-depth:]) for run in runs]
+        if len(set(labels)) == len(labels):
+            break
+    else:
+        labels = [f"{label} ({number})" for number, label in enumerate(labels, start=1)]
+    return [RunView(label, run) for label, run in zip(labels, runs, strict=True)]

@@ -1,0 +1,126 @@
+"""The directory that holds one load run, and everything its reader needs.
+
+    run.json          what was asked, of whom, with which versions
+    summary.json      what it came to
+    requests.parquet  every request: its three moments, status, size, worker and kind of error
+    report.html       all of it for a person
+
+Rule: a directory that holds a run is never written over.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from windtunnel.core.errors import UsageError
+from windtunnel.lab.measurement import Floats, Integers, Measurement
+
+_TIMES = ["due_s", "sent_s", "done_s"]
+
+
+@dataclass(frozen=True)
+class Requests:
+    """The requests of a run as they were kept."""
+
+    due_s: Floats
+    sent_s: Floats
+    done_s: Floats
+    status: Integers
+    error: list[str | None]
+
+    @property
+    def is_good(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+        """Say of each request whether it was answered well."""
+        return np.array([error is None for error in self.error], dtype=bool)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as read back."""
+
+    path: Path
+    asked: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    requests: Requests
+
+
+class RunDirectory:
+    """Where one run is written and read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.report = path / "report.html"
+        self._asked = path / "run.json"
+        self._summary = path / "summary.json"
+        self._requests = path / "requests.parquet"
+
+    def check(self) -> None:
+        """Refuse a directory that holds a run already."""
+        if self._asked.exists() or self._summary.exists():
+            raise UsageError(f"--out {self.path} holds a run already: name another directory.")
+
+    def prepare(self) -> None:
+        """Make the directory, or say why it cannot be the one."""
+        self.check()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"--out {self.path} cannot be made: {error.strerror or error}."
+            ) from error
+
+    def write(
+        self, asked: Mapping[str, Any], summary: Mapping[str, Any], measurement: Measurement
+    ) -> None:
+        """Write everything but the report."""
+        self._asked.write_text(json.dumps(asked, indent=2) + "\n")
+        self._summary.write_text(json.dumps(summary, indent=2) + "\n")
+        pq.write_table(
+            _table(measurement),
+            self._requests,
+            compression="zstd",
+            use_dictionary=["status", "worker", "error"],
+            # Times that rise slowly share their high bytes; split, they compress to half.
+            use_byte_stream_split=_TIMES,
+        )
+
+    def read(self) -> Run:
+        """Return the run, or say what of it is missing."""
+        try:
+            asked = json.loads(self._asked.read_text())
+            summary = json.loads(self._summary.read_text())
+            table = pq.read_table(self._requests)
+            requests = Requests(
+                due_s=table["due_s"].to_numpy(),
+                sent_s=table["sent_s"].to_numpy(),
+                done_s=table["done_s"].to_numpy(),
+                status=table["status"].to_numpy().astype(np.int64),
+                error=table["error"].to_pylist(),
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise UsageError(f"{self.path} does not hold a load run: {error}") from error
+        return Run(self.path, asked, summary, requests)
+
+
+def _table(measurement: Measurement) -> pa.Table:
+    error = pa.DictionaryArray.from_arrays(
+        pa.array(measurement.error - 1, mask=measurement.error == 0, type=pa.int32()),
+        pa.array(measurement.error_kinds, type=pa.string()),
+    )
+    return pa.table(
+        {
+            "due_s": pa.array(measurement.due_s),
+            "sent_s": pa.array(measurement.sent_s),
+            "done_s": pa.array(measurement.done_s),
+            "status": pa.array(measurement.status, type=pa.uint16()),
+            "bytes": pa.array(measurement.bytes, type=pa.int64()),
+            "worker": pa.array(measurement.worker, type=pa.uint16()),
+            "error": error,
+        }
+    )

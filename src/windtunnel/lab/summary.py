@@ -1,0 +1,153 @@
+"""What a run's requests come to: the numbers of `summary.json`.
+
+Percentiles are exact: the smallest latency that at least that share of the answered requests did
+not exceed. Latency is of requests that were answered well; a failed one has none, and counts
+against every objective instead. Pure.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from windtunnel.lab import objectives, validity
+from windtunnel.lab.load.plan import Plan
+from windtunnel.lab.measurement import Floats, Measurement
+
+_PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a run that counts, in seconds from its start."""
+
+    start_s: float
+    end_s: float
+
+    @property
+    def length_s(self) -> float:
+        """How long it was."""
+        return self.end_s - self.start_s
+
+
+def window_of(plan: Plan, measurement: Measurement) -> Window:
+    """Return the time after the warm-up, up to the end that was planned or came earlier."""
+    schedule = plan.schedule
+    ends = [worker.end_s for worker in measurement.workers if worker.end_s > 0]
+    end_s = min([schedule.total_s, *ends])
+    return Window(min(schedule.warmup_s, end_s), end_s)
+
+
+def percentile(values: Floats, share: float) -> float:
+    """Return the smallest of `values` that a `share` of them does not exceed."""
+    return float(np.quantile(values, share, method="inverted_cdf"))
+
+
+def distribution(values: Floats) -> dict[str, float | None]:
+    """Return the percentiles that a summary holds."""
+    if len(values) == 0:
+        return dict.fromkeys([*_PERCENTILES, "max"])
+    found: dict[str, float | None] = {
+        name: round(percentile(values, share), 6) for name, share in _PERCENTILES.items()
+    }
+    return {**found, "max": round(float(values.max()), 6)}
+
+
+def summarise(
+    plan: Plan,
+    measurement: Measurement,
+    *,
+    hardware: Mapping[str, Any],
+    wanted: Sequence[objectives.Objective],
+) -> dict[str, Any]:
+    """Return `summary.json` of a run."""
+    window = window_of(plan, measurement)
+    counted = (measurement.due_s >= window.start_s) & (measurement.due_s < window.end_s)
+    good = counted & (measurement.error == 0)
+    latency_s = (measurement.done_s - measurement.due_s)[good]
+    service_s = (measurement.done_s - measurement.sent_s)[good]
+    lag_s = (measurement.sent_s - measurement.due_s)[counted]
+    count, failures = int(counted.sum()), int(counted.sum() - good.sum())
+    latency = distribution(latency_s)
+    conduct = _conduct(plan, measurement, window, lag_s, latency["p50"])
+    reasons = validity.reasons(conduct)
+    verdicts = [_verdict(objective, latency_s, failures) for objective in wanted]
+    ended_in_window = (measurement.done_s >= window.start_s) & (measurement.done_s < window.end_s)
+    well_ended = int((ended_in_window & (measurement.error == 0)).sum())
+    return {
+        "endpoint": plan.endpoint_name,
+        "requests": count,
+        "failures": failures,
+        "throughput_rps": round(well_ended / window.length_s, 4) if window.length_s else 0.0,
+        "latency_s": latency,
+        "service_s": distribution(service_s),
+        "schedule_lag_s_p99": round(conduct.lag_s_p99, 6),
+        "valid": not reasons,
+        "reasons": reasons,
+        "warnings": validity.warnings(conduct),
+        "objectives": [verdict.to_json() for verdict in verdicts],
+        "errors": _errors(measurement, counted),
+        "users": {"wanted": conduct.users_wanted, "reached": conduct.users_reached},
+        "measured_s": round(window.length_s, 3),
+        "warmup_s": round(window.start_s, 3),
+        "warmup_requests": int((measurement.due_s < window.start_s).sum()),
+        "answer_bytes": int(measurement.bytes[good].sum()),
+        "generator": {
+            "processes": plan.processes,
+            "cpu_share_max": round(conduct.cpu_share_max, 3),
+            "loop_lag_s_p99": round(conduct.loop_lag_s_p99, 6),
+        },
+        "hardware": dict(hardware),
+    }
+
+
+def _conduct(
+    plan: Plan,
+    measurement: Measurement,
+    window: Window,
+    lag_s: Floats,
+    latency_s_median: float | None,
+) -> validity.Conduct:
+    workers = measurement.workers
+    schedule = plan.schedule
+    return validity.Conduct(
+        lag_s_p99=percentile(lag_s, 0.99) if len(lag_s) else 0.0,
+        latency_s_median=latency_s_median,
+        users_wanted=schedule.users,
+        users_reached=sum(worker.users_peak for worker in workers),
+        workers_lost=measurement.workers_lost,
+        dropped_count=sum(worker.unanswered for worker in workers),
+        is_interrupted=measurement.is_interrupted,
+        is_cut_short=any(worker.is_full for worker in workers),
+        request_count=len(lag_s),
+        loop_lag_s_p99=max((worker.loop_lag_s_p99 for worker in workers), default=0.0),
+        cpu_share_max=max((worker.cpu_share for worker in workers), default=0.0),
+        ramp_overlap_s=max(0.0, schedule.ramp_s - window.start_s),
+    )
+
+
+def _verdict(
+    objective: objectives.Objective, latency_s: Floats, failures: int
+) -> objectives.Verdict:
+    count = len(latency_s) + failures
+    if objective.limit_s is None:
+        measured = failures / count if count else None
+        return objectives.judge(objective, count=count, over=failures, measured=measured)
+    over = failures + int((latency_s > objective.limit_s).sum())
+    measured = percentile(latency_s, objective.share) if len(latency_s) else None
+    return objectives.judge(objective, count=count, over=over, measured=measured)
+
+
+def _errors(measurement: Measurement, counted: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - a mask
+    """Return the kinds of error that count, the most frequent first, each with one example."""
+    numbers = Counter(int(number) for number in measurement.error[counted] if number)
+    return [
+        {
+            "kind": measurement.error_kinds[number - 1],
+            "count": count,
+            "example": measurement.error_examples[number - 1],
+        }
+        for number, count in numbers.most_common()
+    ]

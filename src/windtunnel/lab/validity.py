@@ -1,0 +1,91 @@
+"""Whether a load run may be believed.
+
+A run whose own generator fell behind measured the generator. Such a run is invalid, whatever its
+numbers: its reasons are printed before anything else and its exit status is 3. What only makes a
+run worth a second look is a warning. Pure.
+"""
+
+from dataclasses import dataclass
+
+from windtunnel.lab.quantities import format_duration, format_percent
+
+# A run is invalid when requests left later than this after they were due, in one of a hundred
+# cases: a millisecond, or a twentieth of the median latency where that is more.
+LAG_S_FLOOR = 0.001
+LAG_SHARE_OF_MEDIAN = 0.05
+# Locust warns from the same share on (CPU_WARNING_THRESHOLD).
+_CPU_SHARE_WARNED = 0.9
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How a run went, apart from what it measured."""
+
+    lag_s_p99: float
+    latency_s_median: float | None
+    users_wanted: int
+    users_reached: int
+    workers_lost: int
+    dropped_count: int
+    is_interrupted: bool
+    is_cut_short: bool
+    request_count: int
+    loop_lag_s_p99: float
+    cpu_share_max: float
+    ramp_overlap_s: float
+
+
+def lag_limit_s(latency_s_median: float | None) -> float:
+    """Return how late the generator may run, given what it measures."""
+    return max(LAG_S_FLOOR, LAG_SHARE_OF_MEDIAN * (latency_s_median or 0.0))
+
+
+def reasons(conduct: Conduct) -> list[str]:
+    """Return why a run is invalid; nothing if it is not."""
+    limit_s = lag_limit_s(conduct.latency_s_median)
+    found = []
+    if conduct.is_interrupted:
+        found.append("interrupted")
+    if conduct.workers_lost:
+        found.append(f"{_count(conduct.workers_lost, 'load process', 'load processes')} lost")
+    if conduct.request_count == 0:
+        found.append("no request was due in the time that counts")
+    if conduct.lag_s_p99 > limit_s:
+        found.append(
+            f"the generator fell behind: requests left up to "
+            f"{format_duration(conduct.lag_s_p99)} late (p99), {format_duration(limit_s)} is the "
+            "limit; give it more --processes or a quieter machine"
+        )
+    if conduct.users_reached < conduct.users_wanted and not conduct.is_interrupted:
+        found.append(f"only {conduct.users_reached:,} of {conduct.users_wanted:,} users ever ran")
+    if conduct.dropped_count and not conduct.is_interrupted:
+        found.append(f"{_count(conduct.dropped_count, 'request', 'requests')} never answered")
+    if conduct.is_cut_short:
+        found.append("a load process had no room for more requests and stopped early")
+    return found
+
+
+def warnings(conduct: Conduct) -> list[str]:
+    """Return what makes a run worth a second look."""
+    limit_s = lag_limit_s(conduct.latency_s_median)
+    found = []
+    if conduct.loop_lag_s_p99 > limit_s:
+        found.append(
+            f"the generator itself woke up to {format_duration(conduct.loop_lag_s_p99)} late "
+            "(p99): latencies may hold as much of its own; other work on this machine does that"
+        )
+    if conduct.cpu_share_max > _CPU_SHARE_WARNED:
+        found.append(
+            f"a load process used {format_percent(conduct.cpu_share_max)} of its core: throughput "
+            "may be its limit, not the endpoint's; give it more --processes"
+        )
+    if conduct.ramp_overlap_s > 0:
+        found.append(
+            f"users were still being started for the first "
+            f"{format_duration(conduct.ramp_overlap_s)} that count: use a longer --warmup"
+        )
+    return found
+
+
+def _count(number: int, singular: str, plural: str) -> str:
+    return f"1 {singular} was" if number == 1 else f"{number:,} {plural} were"
