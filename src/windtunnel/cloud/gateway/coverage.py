@@ -11,6 +11,7 @@ from typing import Any
 
 from windtunnel.cloud.gateway.answers import FaultError, invalid
 from windtunnel.cloud.gateway.shapes import OperationModel, Shape
+from windtunnel.cloud.gateway.validation import printed
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _refusals(
                 yield name
         elif isinstance(rule, Only):
             if part not in rule.values:
-                yield f"{name} {part}"
+                yield f"{name} {printed(part)}"
         elif isinstance(rule, Mapping):
             inner = member.shape
             if inner.kind == "list":

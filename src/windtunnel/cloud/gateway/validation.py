@@ -233,7 +233,7 @@ def _java(value: Any) -> str:  # noqa: ANN401 - any value
 def _environment_size(parsed: Mapping[str, Any]) -> str | None:
     """Keep the environment under 32 KB in all (botocore's page on ContainerDefinition)."""
     environment: dict[str, str] = (parsed.get("primary_container") or {}).get("environment") or {}
-    size = sum(len(key) + len(value) for key, value in environment.items())
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in environment.items())
     if size <= limits.MODEL_ENVIRONMENT_BYTES_MAX:
         return None
     return (

@@ -152,7 +152,9 @@ class Controller:
             for variant in self._wanted():
                 group.create_task(self._recover_instance(variant, failures))
         if self._has_recovered:
-            await self._start_missing([variant for variant, _ in failures])
+            async with asyncio.TaskGroup() as group:
+                for variant, _ in failures:
+                    group.create_task(self._retry_instance(variant))
             return
         self._is_serving = False
         self._router.withdraw(self._name)
@@ -172,20 +174,19 @@ class Controller:
             self._has_recovered = True
             await self._settle(Event.FIRST_ANSWERED)
 
-    async def _start_missing(self, missing: list[Variant]) -> None:
-        """Try again, ever more slowly, to start instances that did not come back."""
-        for variant in missing:
-            pause_s = limits.RESTART_BACKOFF_FIRST_S
-            while True:
-                await asyncio.sleep(pause_s)
-                try:
-                    await self._start_instance(variant)
-                except _VariantFailedError as error:
-                    log.warning("endpoint %s: %s", self._name, error.failure_reason)
-                    pause_s = min(2 * pause_s, limits.RESTART_BACKOFF_MAX_S)
-                else:
-                    self._publish()
-                    break
+    async def _retry_instance(self, variant: Variant) -> None:
+        """Try again, ever more slowly, to start an instance that did not come back."""
+        pause_s = limits.RESTART_BACKOFF_FIRST_S
+        while True:
+            await asyncio.sleep(pause_s)
+            try:
+                await self._start_instance(variant)
+            except _VariantFailedError as error:
+                log.warning("endpoint %s: %s", self._name, error.failure_reason)
+                pause_s = min(2 * pause_s, limits.RESTART_BACKOFF_MAX_S)
+            else:
+                self._publish()
+                return
 
     async def _fail(self, reason: str) -> None:
         await self._stop_instances()

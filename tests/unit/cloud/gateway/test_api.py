@@ -4,19 +4,24 @@ import asyncio
 import json
 import logging
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from windtunnel.cloud.cloudwatch.samples import InvocationRecord
+from windtunnel.cloud.cloudwatch.service import CloudWatch
 from windtunnel.cloud.errors import (
     InvalidError,
+    ModelError,
     NotFoundError,
     ThrottledError,
     UnavailableError,
 )
 from windtunnel.cloud.gateway.answers import Answer
 from windtunnel.cloud.gateway.api import Api, Operation
+from windtunnel.core.clock import ManualClock
 from windtunnel.http.message import Head
 
 
@@ -188,6 +193,56 @@ def test_a_throttled_invocation_has_awss_null_message() -> None:
     assert answer.status == 400
     assert json.loads(answer.body) == {"message": None}
     assert dict(answer.headers)[b"x-amzn-ErrorType"] == b"ThrottlingException"
+
+
+def test_a_containers_failure_is_a_model_error_with_all_its_parts() -> None:
+    """A script reads OriginalStatusCode to tell its model's mistakes from ours."""
+    head = Head(b"POST", b"/endpoints/e/invocations", [], keep_alive=True)
+    error = ModelError("Received …", status=400, original="bad shape", log_stream_arn="arn:x")
+    answer = _api(_no_models).failure("sagemaker-runtime", error, head)
+
+    assert answer.status == 424
+    assert dict(answer.headers)[b"x-amzn-ErrorType"] == b"ModelError"
+    assert json.loads(answer.body) == {
+        "Message": "Received …",
+        "OriginalStatusCode": 400,
+        "OriginalMessage": "bad shape",
+        "LogStreamArn": "arn:x",
+    }
+
+
+def test_cloudwatchs_older_clients_speak_forms_and_read_xml() -> None:
+    """boto3 of some years ago, and many exporters, never learnt its JSON."""
+    clock = ManualClock()
+    cloudwatch = CloudWatch(clock)
+    cloudwatch.record(
+        InvocationRecord("e", "v", clock.now_s(), 200, 0.01, 0.001, 1, is_model_error=False)
+    )
+    form = urlencode(
+        {
+            "Action": "GetMetricStatistics",
+            "Version": "2010-08-01",
+            "Namespace": "AWS/SageMaker",
+            "MetricName": "Invocations",
+            "Dimensions.member.1.Name": "EndpointName",
+            "Dimensions.member.1.Value": "e",
+            "Dimensions.member.2.Name": "VariantName",
+            "Dimensions.member.2.Value": "v",
+            "StartTime": "2023-11-14T22:10:00Z",
+            "EndTime": "2023-11-14T22:20:00Z",
+            "Period": "60",
+            "Statistics.member.1": "Sum",
+        }
+    )
+    head = Head(
+        b"POST", b"/", [(b"content-type", b"application/x-www-form-urlencoded")], keep_alive=True
+    )
+    api = Api({"cloudwatch": cloudwatch.operations()})
+    answer = asyncio.run(api.answer("cloudwatch", head, form.encode()))
+
+    assert answer.status == 200, answer.body
+    assert b"<Timestamp>2023-11-14T22:13:00Z</Timestamp>" in answer.body
+    assert b"<Sum>1.0</Sum>" in answer.body
 
 
 @pytest.mark.slow

@@ -23,11 +23,11 @@ def _refusal(operation: str, parsed: dict[str, Any], service: str = "sagemaker")
     [
         ("CreateModel", {"vpc_config": {"subnets": ["s"]}}, "VpcConfig"),
         ("CreateModel", {"containers": [{"image": "i"}]}, "Containers"),
-        ("CreateModel", {"enable_network_isolation": True}, "EnableNetworkIsolation True"),
+        ("CreateModel", {"enable_network_isolation": True}, "EnableNetworkIsolation 'true'"),
         (
             "CreateModel",
             {"primary_container": {"mode": "MultiModel"}},
-            "PrimaryContainer.Mode MultiModel",
+            "PrimaryContainer.Mode 'MultiModel'",
         ),
         (
             "CreateModel",
@@ -47,7 +47,7 @@ def _refusal(operation: str, parsed: dict[str, Any], service: str = "sagemaker")
         (
             "CreateEndpointConfig",
             {"production_variants": [{"routing_config": {"routing_strategy": "RANDOM"}}]},
-            "ProductionVariants.member.1.RoutingConfig.RoutingStrategy RANDOM",
+            "ProductionVariants.member.1.RoutingConfig.RoutingStrategy 'RANDOM'",
         ),
         ("CreateEndpoint", {"deployment_config": {"a": 1}}, "DeploymentConfig"),
     ],

@@ -362,6 +362,8 @@ def test_numbers_that_json_cannot_hold_travel_as_words() -> None:
         b"Action=GetMetricStatistics&Period=99999999999999999999999",
         b"Action=GetMetricStatistics&StartTime=yesterday",
         b"Action=GetMetricStatistics&StartTime=inf",
+        b"Action=GetMetricStatistics&StartTime=nan",
+        b"Action=GetMetricStatistics&StartTime=1e300",
         b"Action=GetMetricStatistics&Dimensions=x",
         b"Action=GetMetricStatistics&Dimensions.member.one.Name=x",
         b"Action=GetMetricStatistics&Dimensions.member.1.Name.deeper=x",

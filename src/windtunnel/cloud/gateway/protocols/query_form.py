@@ -5,12 +5,12 @@ The dotted names are put together to a tree, and the tree is read by the shape o
 
 import base64
 import binascii
-import math
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
 from windtunnel.cloud.gateway.answers import Fault, FaultError
+from windtunnel.cloud.gateway.protocols.json_values import TIMESTAMP_S_END, TIMESTAMP_S_MIN
 from windtunnel.cloud.gateway.shapes import Shape
 from windtunnel.core import limits
 
@@ -142,10 +142,13 @@ def read_timestamp(text: str) -> float:
         moment = datetime.fromisoformat(text)
     except ValueError:
         seconds = float(text)
-        if not math.isfinite(seconds):
-            raise
-        return seconds
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    else:
+        # Without an offset it is UTC's, as everywhere in AWS.
+        aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        seconds = aware.timestamp()
+    if not TIMESTAMP_S_MIN <= seconds < TIMESTAMP_S_END:
+        raise ValueError(text)
+    return seconds
 
 
 def malformed(message: str) -> FaultError:
