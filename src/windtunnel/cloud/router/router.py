@@ -34,6 +34,8 @@ _SWEEP_INTERVAL_S = 0.5
 _CLIENT_ERROR_MIN = 400
 _OK_MIN = 200
 _OK_END = 300
+# ModelError's status in botocore's model.
+_STATUS_MODEL_ERROR = 424
 # A status for the record of a request whose client left before its answer: nginx's own.
 _STATUS_CLIENT_CLOSED = 499
 
@@ -172,8 +174,11 @@ class Router:
         invocation.call = lane.upstream.send(chunks, invocation)
         return invocation
 
-    def finish(self, invocation: "Invocation", status: int, *, is_model_error: bool) -> None:
-        """Take an invocation out of the books and record it."""
+    def finish(self, invocation: "Invocation", status: int, model_status: int | None) -> None:
+        """Take an invocation out of the books and record it.
+
+        `status` is what the client gets, `model_status` what the container answered, if anything.
+        """
         del self._in_flight[invocation]
         invocation.lane.outstanding -= 1
         invocation.routes.leave(invocation.body_bytes)
@@ -188,7 +193,8 @@ class Router:
                 model_s,
                 now_s - invocation.received_s - model_s,
                 invocation.variant.instance_count,
-                is_model_error,
+                status == _STATUS_MODEL_ERROR,
+                model_status,
             )
         )
 
@@ -252,7 +258,7 @@ class Invocation:
     def on_answer(self, status: int, headers: Headers, chunks: list[bytes], size: int) -> None:
         """Hand the container's answer on; anything but a 2xx is a ModelError (424)."""
         if _OK_MIN <= status < _OK_END:
-            self._router.finish(self, 200, is_model_error=False)
+            self._router.finish(self, 200, status)
             self._waiter.on_result(self, headers, chunks, size)
             return
         text = b"".join(chunks)[: limits.MODEL_ERROR_MESSAGE_BYTES_MAX]
@@ -282,8 +288,8 @@ class Invocation:
         """Drop the request because its client is gone."""
         if self.call is not None and not self.call.is_over:
             self.call.cancel()
-            self._router.finish(self, _STATUS_CLIENT_CLOSED, is_model_error=False)
+            self._router.finish(self, _STATUS_CLIENT_CLOSED, None)
 
     def _fail(self, status: int, original: str) -> None:
-        self._router.finish(self, 424, is_model_error=True)
+        self._router.finish(self, _STATUS_MODEL_ERROR, status or None)
         self._waiter.on_error(self, self._router.model_error(self.routes.name, status, original))

@@ -160,6 +160,7 @@ def test_a_failing_container_is_told_in_awss_words(
         assert caught.value.status == status
         assert part in caught.value.message
         assert [record.is_model_error for record in records.kept] == [True]
+        assert [record.model_status for record in records.kept] == [status or None]
 
     play(tmp_path, 1, scene)
 
