@@ -22,7 +22,7 @@ $(STAMP): requirements.lock pyproject.toml scripts/preflight.sh
 	@touch $@
 
 demo: $(STAMP) ## Run the main job: deploy, load-test, retune, load-test again, compare
-	@$(BIN)/python -m demo
+	@$(BIN)/python examples/demo.py
 
 demo-full: demo ## Play every chapter of the demonstration
 
