@@ -26,9 +26,9 @@ class Log:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         # Append mode: after a cut the next write goes to the new end, not to the old offset.
-        self.descriptor = os.open(
-            path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        self._file = path.open("ab", buffering=0)
+        path.chmod(0o600)
+        self.descriptor = self._file.fileno()
 
     def say(self, text: str, now_s: float) -> None:
         """Add a line of our own: starts, ends and why."""
