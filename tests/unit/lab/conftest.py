@@ -45,6 +45,8 @@ class FakeAws:
     """What the fake keeps, and how it behaves."""
 
     url: str = ""
+    # Stops taking connections; what is connected stays.
+    close: Callable[[], None] = lambda: None
     asked: list[Asked] = field(default_factory=list)
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     configs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -229,6 +231,10 @@ def aws() -> Iterator[FakeAws]:
     handler = type("Handler", (_Handler,), {"aws": fake})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
+    # Load generators connect all users at once.
+    server.request_queue_size = 128
+    server.server_activate()
+    fake.close = server.socket.close
     fake.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

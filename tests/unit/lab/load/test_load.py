@@ -1,0 +1,358 @@
+"""`windtunnel load` with real load processes, against a fake of the endpoint's side."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+
+from windtunnel.core.home import Home
+
+if TYPE_CHECKING:
+    from tests.unit.lab.conftest import FakeAws, Ran
+
+    Command = Callable[..., Ran]
+
+# Starting a load process takes a second or two: Locust is imported anew.
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def endpoint(windtunnel: "Command", aws: "FakeAws", archive: Path) -> str:
+    """Return the name of an endpoint in service that answers after 5 ms."""
+    aws.statuses = ["InService"]
+
+    def answer(_asked: object) -> tuple[int, dict[str, str], bytes]:
+        time.sleep(0.005)
+        return 200, {"Content-Type": "application/json"}, b'{"predictions": [1]}'
+
+    aws.answer = answer
+    ran = windtunnel("deploy", archive, "--endpoint-name", "unet", "--env", "OMP_NUM_THREADS=1")
+    assert ran.code == 0, ran.err
+    aws.asked.clear()
+    return "unet"
+
+
+def _sent(aws: "FakeAws") -> int:
+    return aws.actions().count("InvokeEndpoint")
+
+
+def _kept(out: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(out / "requests.parquet").to_pylist()
+    return rows
+
+
+def _words(endpoint: str, payload: Path, out: Path, *more: object) -> list[object]:
+    return ["load", endpoint, "--payload", payload, "--out", out, *more]
+
+
+def test_every_request_that_was_sent_is_kept_and_told(
+    windtunnel: "Command", aws: "FakeAws", endpoint: str, payload_file: Path, tmp_path: Path
+) -> None:
+    """The server's own count is the oracle: none invented, none lost, none sent unsaid."""
+    out = tmp_path / "runs" / "first"
+
+    ran = windtunnel(
+        *_words(endpoint, payload_file, out, "--users", 3, "--duration", "1s", "--warmup", "0.5s"),
+        *("--slo", "p50=5s", "--json"),
+    )
+
+    assert ran.code == 0, ran.err
+    summary = json.loads(ran.out)
+    assert summary == json.loads((out / "summary.json").read_text())
+    rows = _kept(out)
+    assert len(rows) == _sent(aws) == summary["requests"] + summary["warmup_requests"]
+    assert all(0 <= row["due_s"] <= row["sent_s"] <= row["done_s"] for row in rows)
+    assert summary["failures"] == 0
+    assert summary["latency_s"]["p50"] >= 0.005
+    assert summary["users"] == {"wanted": 3, "reached": 3}
+    assert summary["hardware"]["instances"].startswith("ml.c5.large (stand-in: ")
+    asked = json.loads((out / "run.json").read_text())
+    assert asked["endpoint"]["variants"][0]["environment"] == {"OMP_NUM_THREADS": "1"}
+    assert asked["plan"]["payload_bytes"] == payload_file.stat().st_size
+    assert (out / "report.html").stat().st_size > 1_000_000
+
+
+def test_what_is_sent_is_the_payload_signed_with_the_homes_own_key(
+    windtunnel: "Command",
+    aws: "FakeAws",
+    home: Home,
+    endpoint: str,
+    payload_file: Path,
+    tmp_path: Path,
+) -> None:
+    """In the workshop three of four users sent an empty body, and nobody noticed."""
+    windtunnel(
+        *_words(endpoint, payload_file, tmp_path / "run", "--users", 4, "--duration", "500ms"),
+        *("--warmup", "0s", "--content-type", "text/plain", "--accept", "text/csv"),
+    )
+
+    sent = [asked for asked in aws.asked if asked.action == "InvokeEndpoint"]
+    assert {asked.body for asked in sent} == {payload_file.read_bytes()}
+    for asked in sent:
+        assert asked.headers["content-type"] == "text/plain"
+        assert asked.headers["accept"] == "text/csv"
+        assert f"Credential={home.credentials().access_key_id}/" in asked.headers["authorization"]
+
+
+def test_users_are_spread_over_processes(
+    windtunnel: "Command", aws: "FakeAws", endpoint: str, payload_file: Path, tmp_path: Path
+) -> None:
+    """One process is one core; a large machine needs several to be loaded."""
+    out = tmp_path / "run"
+
+    ran = windtunnel(
+        *_words(endpoint, payload_file, out, "--users", 4, "--processes", 2, "--duration", "2s")
+    )
+
+    assert ran.code == 0, ran.err
+    rows = _kept(out)
+    assert len(rows) == _sent(aws)
+    assert set(Counter(row["worker"] for row in rows)) == {0, 1}
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["users"] == {"wanted": 4, "reached": 4}
+    assert summary["valid"], summary["reasons"]
+
+
+def test_a_failing_model_is_counted_quoted_and_status_1(
+    windtunnel: "Command", aws: "FakeAws", endpoint: str, payload_file: Path, tmp_path: Path
+) -> None:
+    """A run that nothing answered well must not pass a pipeline for want of an objective."""
+    body = {"Message": "m", "OriginalStatusCode": 500, "OriginalMessage": "out of memory"}
+
+    def answer(_asked: object) -> tuple[int, dict[str, str], bytes]:
+        time.sleep(0.005)
+        return 424, {"x-amzn-ErrorType": "ModelError"}, json.dumps(body).encode()
+
+    aws.answer = answer
+    ran = windtunnel(
+        *_words(endpoint, payload_file, tmp_path / "run", "--users", 1, "--duration", "500ms"),
+        *("--warmup", "0s"),
+    )
+
+    assert ran.code == 1, ran.err
+    assert b"ModelError (424, the model answered 500): out of memory" in ran.out
+
+
+def test_an_endpoint_that_goes_away_is_an_error_of_the_requests_not_of_the_run(
+    windtunnel: "Command", aws: "FakeAws", endpoint: str, payload_file: Path, tmp_path: Path
+) -> None:
+    """The moment an endpoint dies is what such a run may be for; it must be in the record."""
+    out = tmp_path / "run"
+
+    def answer(_asked: object) -> tuple[int, dict[str, str], bytes]:
+        if _sent(aws) == 20:
+            aws.close()
+        closing = {"Connection": "close"} if _sent(aws) >= 20 else {}
+        time.sleep(0.005)
+        return 200, closing, b"{}"
+
+    aws.answer = answer
+    windtunnel(*_words(endpoint, payload_file, out, "--users", 2, "--duration", "1s"))
+
+    kinds = Counter(row["error"] for row in _kept(out))
+    assert kinds[None] >= 20
+    # Users that wait between tries do not fill the record with refusals.
+    assert 1 <= kinds["connection refused"] <= 100
+
+
+def test_too_few_requests_are_not_a_pass(
+    windtunnel: "Command", endpoint: str, payload_file: Path, tmp_path: Path
+) -> None:
+    """Ten good requests say nothing about one in a hundred."""
+    ran = windtunnel(
+        *_words(endpoint, payload_file, tmp_path / "run", "--users", 1, "--duration", "300ms"),
+        *("--warmup", "0s", "--slo", "p99=5s"),
+    )
+
+    assert ran.code == 1
+    assert b"undecided p99=5s" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--users", "1", "--duration", "1mg"], "not a length of time"),
+        (["--users", "1", "--duration", "0s"], "longer than nothing"),
+        (["--users", "0", "--duration", "1s"], "--users"),
+        (["--users", "2", "--processes", "3", "--duration", "1s"], "--processes"),
+        (["--users", "1", "--duration", "1s", "--slo", "p95=150"], "not a length of time"),
+        (["--users", "1", "--duration", "1s", "--payload", "/dev/null"], "is empty"),
+    ],
+)
+def test_nonsense_is_refused_before_any_call(
+    windtunnel: "Command",
+    aws: "FakeAws",
+    payload_file: Path,
+    tmp_path: Path,
+    *,
+    words: list[str],
+    expected: str,
+) -> None:
+    """A mistake found after the run costs the run."""
+    ran = windtunnel(*_words("unet", payload_file, tmp_path / "run", *words))
+
+    assert ran.code == 2
+    assert expected in ran.err
+    assert aws.asked == []
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_endpoint_that_is_not_in_service_is_status_4(
+    windtunnel: "Command", aws: "FakeAws", endpoint: str, payload_file: Path, tmp_path: Path
+) -> None:
+    """Load on an endpoint that is changing measures the change."""
+    words = ["--users", 1, "--duration", "1s"]
+    missing = windtunnel(*_words("nobody", payload_file, tmp_path / "run", *words))
+    aws.statuses = ["Updating"]
+    updating = windtunnel(*_words(endpoint, payload_file, tmp_path / "run", *words))
+
+    assert (missing.code, updating.code) == (4, 4)
+    assert "no endpoint nobody" in missing.err
+    assert "Updating, not InService" in updating.err
+    assert _sent(aws) == 0
+
+
+def _start(home: Home, *words: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", "from windtunnel.cli.main import main; main()", *map(str, words)],
+        env={**os.environ, "WINDTUNNEL_HOME": str(home.path), "LOCUST_HOST": "http://elsewhere"},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _wait_counting(process: subprocess.Popen[str]) -> None:
+    """Wait until the run tells its first second."""
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if "requests/s" in line:
+            return
+    raise AssertionError("".join(seen))
+
+
+def test_an_interrupted_run_keeps_what_it_measured(
+    home: Home, aws: "FakeAws", endpoint: str, payload_file: Path, tmp_path: Path
+) -> None:
+    """After an hour, Ctrl-C must not throw the hour away; nor may it pass for a whole run."""
+    out = tmp_path / "run"
+    words = _words(endpoint, payload_file, out, "--users", 2, "--duration", "60s", "--warmup", "0s")
+    process = _start(home, *words)
+    _wait_counting(process)
+
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130, err
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["valid"], summary["reasons"]) == (False, ["interrupted"])
+    assert err.startswith("INVALID   interrupted")
+    assert 0 < summary["requests"] <= len(_kept(out)) == _sent(aws)
+    assert summary["measured_s"] < 30
+
+
+def _load_processes(process: subprocess.Popen[str]) -> dict[str, list[psutil.Process]]:
+    """Return the load processes of a run by role."""
+    found: dict[str, list[psutil.Process]] = {}
+    for child in psutil.Process(process.pid).children(recursive=True):
+        words = child.cmdline()
+        role = words[words.index("windtunnel.lab.load.generator") + 1]
+        found.setdefault(role, []).append(child)
+    return found
+
+
+def test_a_lost_worker_makes_the_run_invalid(
+    home: Home, endpoint: str, payload_file: Path, tmp_path: Path
+) -> None:
+    """Half of the load is another load; its numbers must not pass for the whole's."""
+    out = tmp_path / "run"
+    words = ["--users", 2, "--processes", 2, "--duration", "60s", "--warmup", "0s"]
+    process = _start(home, *_words(endpoint, payload_file, out, *words))
+    _wait_counting(process)
+
+    _load_processes(process)["worker"][0].kill()
+    _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 3, err
+    summary = json.loads((out / "summary.json").read_text())
+    assert "1 load process was lost" in summary["reasons"]
+    assert summary["requests"] > 0
+
+
+def test_no_load_process_outlives_the_command(
+    home: Home, endpoint: str, payload_file: Path, tmp_path: Path
+) -> None:
+    """A generator left behind by kill -9 would go on loading an endpoint, unseen."""
+    words = ["--users", 2, "--processes", 2, "--duration", "60s"]
+    process = _start(home, *_words(endpoint, payload_file, tmp_path / "run", *words))
+    _wait_counting(process)
+    children = [child for each in _load_processes(process).values() for child in each]
+    assert len(children) == 3
+
+    process.kill()
+    process.communicate(timeout=30)
+    _, alive = psutil.wait_procs(children, timeout=30)
+
+    assert alive == []
+
+
+def test_importing_the_package_leaves_the_process_as_it_was() -> None:
+    """Locust patches sockets and threads on import; a notebook would break in strange ways."""
+    code = (
+        "import sys, socket; before = socket.socket; import windtunnel.lab.load as load;"
+        "assert 'locust' not in sys.modules and 'gevent' not in sys.modules;"
+        "assert socket.socket is before;"
+        "assert load.EndpointUser.__name__ == 'EndpointUser' and 'locust' in sys.modules"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_endpoint_user_works_in_anybodys_locustfile(
+    home: Home, aws: "FakeAws", endpoint: str, payload_file: Path, tmp_path: Path
+) -> None:
+    """Whoever has a locustfile keeps it, and gets signed requests and true sizes."""
+    locustfile = tmp_path / "locustfile.py"
+    locustfile.write_text(
+        "from locust import constant, task\n"
+        "from windtunnel.lab.load import EndpointUser\n"
+        "class Caller(EndpointUser):\n"
+        f"    payload = {str(payload_file)!r}\n"
+        "    wait_time = constant(0.05)\n"
+        "    @task\n"
+        "    def predict(self):\n"
+        "        assert self.invoke().status == 200\n"
+    )
+
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "-u", "2"),
+            *("-r", "2", "-t", "2s", "-H", f"https://{endpoint}", "--csv", str(tmp_path / "s")),
+        ],
+        env={**os.environ, "WINDTUNNEL_HOME": str(home.path)},
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+
+    assert done.returncode == 0, done.stderr
+    last = (tmp_path / "s_stats.csv").read_text().splitlines()[-1].split(",")
+    assert int(last[2]) > 0
+    assert _sent(aws) >= int(last[2])
+    # Average content size: the workshop's script reported none.
+    assert float(last[8]) == len('{"predictions": [1]}')

@@ -1,0 +1,95 @@
+"""Plans: their defaults, and the nonsense they refuse."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from windtunnel.aws import sigv4
+from windtunnel.core.errors import UsageError
+from windtunnel.lab.load.plan import Orders, Plan, check_processes, closed_schedule
+
+
+def _plan(path: Path) -> Plan:
+    body = path.read_bytes()
+    return Plan(
+        endpoint_name="unet",
+        url="http://127.0.0.1:1",
+        region="us-east-1",
+        payload_path=str(path),
+        payload_bytes=len(body),
+        payload_sha256=sigv4.payload_hash(body),
+        content_type="application/json",
+        accept=None,
+        schedule=closed_schedule(users=4, spawn_rate_per_s=None, warmup_s=None, duration_s=10),
+        processes=1,
+        objectives=("p95=150ms",),
+    )
+
+
+def test_counting_starts_after_the_last_user_did() -> None:
+    """The workshop's run never reached its 240 users: a minute of ramp counted as the result."""
+    slow = closed_schedule(users=240, spawn_rate_per_s=10, warmup_s=None, duration_s=60)
+    fast = closed_schedule(users=240, spawn_rate_per_s=None, warmup_s=None, duration_s=60)
+
+    assert slow.ramp_s == pytest.approx(23.0)
+    assert slow.warmup_s == pytest.approx(24.0)
+    assert (fast.ramp_s, fast.warmup_s) == (0.0, 1.0)
+
+
+def test_users_that_would_never_all_run_are_refused() -> None:
+    """240 users at one a second do not fit into a minute."""
+    with pytest.raises(UsageError, match="--spawn-rate"):
+        closed_schedule(users=240, spawn_rate_per_s=1, warmup_s=0, duration_s=60)
+
+
+@pytest.mark.parametrize(
+    ("users", "rate", "duration_s"), [(0, None, 1.0), (1, 0.0, 1.0), (1, -1.0, 1.0), (1, None, 0.0)]
+)
+def test_a_schedule_without_load_is_refused(
+    users: int, rate: float | None, duration_s: float
+) -> None:
+    """It would measure nothing and say that all was well."""
+    with pytest.raises(UsageError):
+        closed_schedule(users=users, spawn_rate_per_s=rate, warmup_s=None, duration_s=duration_s)
+
+
+@pytest.mark.parametrize(("processes", "users"), [(0, 4), (5, 4), (257, 1000)])
+def test_processes_without_users_are_refused(processes: int, users: int) -> None:
+    """A process without users counts as a worker that does nothing."""
+    with pytest.raises(UsageError):
+        check_processes(processes, users)
+
+
+def test_what_will_be_sent_is_said_whole(payload_file: Path) -> None:
+    """A person must be able to see a wrong payload before a minute of load, not after."""
+    text = "\n".join(_plan(payload_file).lines())
+
+    for word in ("unet", "27 bytes", "application/json", "4 users", "10 s", "p95=150ms"):
+        assert word in text
+
+
+def test_orders_survive_their_way_to_a_load_process(payload_file: Path) -> None:
+    """Every process of a run must do exactly the same."""
+    orders = Orders(_plan(payload_file), sigv4.Credentials("AKID", "secret", "token"), "/tmp/x")
+
+    assert Orders.from_text(orders.to_text()) == orders
+
+
+def test_a_payload_that_changed_meanwhile_is_not_sent(payload_file: Path) -> None:
+    """What was shown and what is sent must be the same bytes."""
+    plan = _plan(payload_file)
+    orders = Orders(plan, sigv4.Credentials("AKID", "secret"), "/tmp/x")
+    assert orders.read_body() == payload_file.read_bytes()
+
+    payload_file.write_text("something else")
+
+    with pytest.raises(UsageError, match="changed"):
+        orders.read_body()
+
+
+def test_the_plan_kept_beside_the_results_holds_no_secret(payload_file: Path) -> None:
+    """Run directories are attached to tickets."""
+    names = {field.name for field in dataclasses.fields(_plan(payload_file))}
+
+    assert not names & {"credentials", "secret_access_key", "session_token"}

@@ -1,0 +1,213 @@
+"""The report's page: whole, safe, small, and true to the run."""
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from windtunnel.lab.load.plan import Plan, closed_schedule
+from windtunnel.lab.measurement import Measurement, WorkerOutcome
+from windtunnel.lab.objectives import parse_objective
+from windtunnel.lab.report import page
+from windtunnel.lab.run_directory import Run, RunDirectory
+from windtunnel.lab.summary import summarise
+
+# Every page carries Plotly's script.
+pytestmark = pytest.mark.slow
+
+_EVIL = '</script><script>alert("1")</script><img src=x onerror=alert(1)>&amp;'
+
+
+def _measurement(count: int, median_s: float, kinds: tuple[str, ...]) -> Measurement:
+    rng = np.random.default_rng(1)
+    due_s = np.sort(rng.uniform(0, 21, count))
+    failed = np.zeros(count, dtype=int)
+    if kinds:
+        failed[:: count // 10] = 1
+    worker = WorkerOutcome(
+        requests=count,
+        start_s=0.0,
+        end_s=21.0,
+        users_peak=4,
+        unanswered=0,
+        is_full=False,
+        error_kinds=kinds,
+        error_examples=[_EVIL for _ in kinds],
+        cpu_share=0.1,
+        loop_lag_s_p99=0.0,
+    )
+    return Measurement.of(
+        {
+            "due_s": due_s,
+            "sent_s": due_s,
+            "done_s": due_s + median_s * rng.lognormal(0, 0.4, count),
+            "status": np.full(count, 200),
+            "bytes": np.full(count, 10),
+            "error": failed,
+            "worker": np.zeros(count),
+        },
+        [worker],
+        started_epoch_s=1_795_000_000.0,
+        is_interrupted=False,
+        workers_lost=0,
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Run]:
+    """Return a function that writes a run and reads it back."""
+
+    def write(
+        name: str,
+        *,
+        count: int = 1000,
+        median_s: float = 0.05,
+        kinds: tuple[str, ...] = (),
+        text: str = "unet",
+    ) -> Run:
+        plan = Plan(
+            endpoint_name=text,
+            url="http://127.0.0.1:1",
+            region="us-east-1",
+            payload_path=text,
+            payload_bytes=10,
+            payload_sha256="0" * 64,
+            content_type=text,
+            accept=None,
+            schedule=closed_schedule(users=4, spawn_rate_per_s=None, warmup_s=None, duration_s=20),
+            processes=1,
+            objectives=("p95=150ms",),
+        )
+        measurement = _measurement(count, median_s, kinds)
+        hardware = {
+            "fidelity": "stand-in",
+            "instances": f"ml.c5.large (stand-in: 2 of 2 vCPU) {text}",
+            "describes": "generator",
+            "cpu_model": text,
+            "cpu_count": 2,
+            "cpu_count_usable": 2,
+            "instruction_sets": ["avx2"],
+            "memory_bytes": 1,
+            "load_average_1m": 0.5,
+        }
+        summary = summarise(
+            plan, measurement, hardware=hardware, wanted=[parse_objective("p95=150ms")]
+        )
+        variant = {
+            "name": "AllTraffic",
+            "instance_type": "ml.c5.large",
+            "instance_count": 1,
+            "image": text,
+            "environment": {"OMP_NUM_THREADS": text},
+        }
+        asked = {
+            "command": ["windtunnel", "load", text],
+            "started_at": "2026-11-22T10:00:00.000+00:00",
+            "plan": plan.to_json(),
+            "target": {"cloud": "local", "account": "0", "region": "us-east-1"},
+            "endpoint": {"name": text, "variants": [variant]},
+            "versions": {"windtunnel": "0"},
+        }
+        directory = RunDirectory(tmp_path / name)
+        directory.prepare()
+        directory.write(asked, summary, measurement)
+        return directory.read()
+
+    return write
+
+
+class _Elements(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def _elements(text: str) -> list[tuple[str, dict[str, str | None]]]:
+    parser = _Elements()
+    parser.feed(text)
+    assert parser.open == []
+    return parser.found
+
+
+def _words(text: str) -> str:
+    """Return the page without its scripts and style."""
+    return re.sub(r"<(script|style)\b.*?</\1>", "", text, flags=re.DOTALL)
+
+
+def test_the_title_states_the_finding(run: Callable[..., Run]) -> None:
+    """Whoever opens ten reports reads ten titles."""
+    one = run("one")
+    title = re.search("<h1>(.*?)</h1>", page.render([one]))
+
+    assert title is not None
+    assert re.fullmatch(r"p95 \d+(\.\d+)? ms at \d+(\.\d+)? requests/s, 4 users", title[1])
+
+
+def test_nothing_is_fetched_from_anywhere(run: Callable[..., Run]) -> None:
+    """A report is opened on a train, from a ticket, behind a firewall."""
+    for name, attributes in _elements(page.render([run("one")])):
+        assert name not in {"link", "img", "iframe", "object", "embed"}
+        assert not set(attributes) & {"src", "href"}, (name, attributes)
+
+
+def test_what_others_wrote_stays_text(run: Callable[..., Run]) -> None:
+    """Names, settings and a model's error messages come from outside; one could be a script."""
+    one = run("one", kinds=(_EVIL,), text=_EVIL)
+    text = page.render([one, run("two", text=_EVIL)])
+
+    elements = _elements(text)
+    assert [name for name, _ in elements if name == "img"] == []
+    assert "alert(" not in "".join(re.findall(r"<script>(.{0,200})", text))
+    assert "&lt;/script&gt;" in _words(text)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 40])
+def test_a_run_of_hardly_anything_still_gets_its_page(run: Callable[..., Run], count: int) -> None:
+    """The run that went wrong is the one whose report is read most carefully."""
+    one = run("one", count=count, kinds=("refused",) if count >= 40 else ())
+
+    assert _elements(page.render([one]))
+
+
+def test_a_million_requests_make_a_page_that_opens(run: Callable[..., Run], tmp_path: Path) -> None:
+    """Nobody waits for a browser that draws a million dots."""
+    path = tmp_path / "report.html"
+
+    page.write([run("one", count=1_000_000), run("two", count=1_000_000)], path)
+
+    assert path.stat().st_size < 8_000_000
+
+
+def test_several_runs_are_compared_with_the_first(run: Callable[..., Run]) -> None:
+    """Before and after are one question, not two pages."""
+    text = page.render([run("before"), run("after", median_s=0.03)])
+    words = _words(text)
+
+    assert re.search(r"<h1>after against before: p95 \N{MINUS SIGN}\d+", words)
+    assert "better" in words
+    assert words.count("<details") == 2
+
+
+def test_equal_runs_are_called_equal(run: Callable[..., Run]) -> None:
+    """The most common outcome of tuning is no difference, and it must be said."""
+    assert "<h1>No real difference between a and b</h1>" in page.render([run("a"), run("b")])
+
+
+def test_runs_of_one_name_are_told_apart(run: Callable[..., Run]) -> None:
+    """`before/run` and `after/run` must not both be called `run`."""
+    words = _words(page.render([run("before/run"), run("after/run")]))
+
+    assert "before/run" in words
+    assert "after/run" in words

@@ -1,0 +1,154 @@
+"""Telling a difference from chance."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from windtunnel.lab import comparison
+from windtunnel.lab.comparison import Change, Sampled
+
+
+def _run(seed: int, *, service_s: float = 0.05, users: int = 4, length_s: float = 30.0) -> Sampled:
+    """Return what `users` closed users see of one server with exponential service times.
+
+    Users queue, so latencies of neighbours are correlated, as they are on a real endpoint.
+    """
+    rng = np.random.default_rng(seed)
+    free_s = 0.0
+    due = [(0.0, user) for user in range(users)]
+    rows = []
+    while due:
+        due_s, user = min(due)
+        due.remove((due_s, user))
+        if due_s >= length_s:
+            continue
+        free_s = max(free_s, due_s) + rng.exponential(service_s)
+        rows.append((due_s, free_s))
+        due.append((free_s, user))
+    table = np.array(rows)
+    ended_s = table[:, 1]
+    return Sampled(
+        start_s=0.0,
+        end_s=length_s,
+        ended_s=ended_s[ended_s < length_s],
+        due_s=table[:, 0],
+        latency_s=table[:, 1] - table[:, 0],
+    )
+
+
+def _verdicts(changes: list[Change]) -> dict[str, str]:
+    return {change.name: change.verdict for change in changes}
+
+
+@pytest.mark.slow
+def test_runs_of_the_same_thing_are_rarely_told_apart() -> None:
+    """A tool that finds a difference between equal things sells noise as tuning."""
+    found = [_verdicts(comparison.compare(_run(seed), _run(seed + 1000))) for seed in range(40)]
+
+    # At 95% confidence 2 of 40 are expected to look different, more than 6 hardly ever (binomial:
+    # 1 in 300). Of 100 pairs, 92 to 97 were called equal on 2026-11-22; with blocks as short as
+    # one request, 84.
+    for name in ("throughput", "p50", "p90", "p95"):
+        equal = [verdicts for verdicts in found if verdicts[name] == "no real difference"]
+        assert len(equal) >= 34, name
+
+
+def test_a_server_that_is_a_third_faster_is_seen_to_be() -> None:
+    """This is what a tuning session is for."""
+    found = _verdicts(comparison.compare(_run(1), _run(2, service_s=0.0375)))
+
+    assert found["throughput"] == found["p50"] == found["p95"] == "better"
+
+
+def test_a_change_for_the_worse_is_called_that() -> None:
+    """More throughput is better and more latency is worse; one sign error swaps the advice."""
+    found = _verdicts(comparison.compare(_run(1), _run(2, service_s=0.08)))
+
+    assert found["throughput"] == found["p50"] == "worse"
+
+
+def test_the_interval_holds_the_ratio_and_names_both_values() -> None:
+    """A reader sees the two numbers, the change, and how sure it is, and they must agree."""
+    (change, *_) = comparison.compare(_run(1), _run(2, service_s=0.0375))
+
+    assert change.low < change.ratio < change.high
+    assert change.ratio == pytest.approx(change.after / change.before)
+
+
+def test_percentiles_of_few_requests_are_not_compared() -> None:
+    """The p99 of fifty requests is its slowest one; its change is an anecdote."""
+    found = _verdicts(comparison.compare(_run(1, length_s=3.0), _run(2, length_s=3.0)))
+
+    assert found["p99"] == "too few requests to say"
+
+
+def test_the_same_two_runs_always_compare_the_same() -> None:
+    """A verdict that changes when asked again is none."""
+    assert comparison.compare(_run(1), _run(2)) == comparison.compare(_run(1), _run(2))
+
+
+def test_a_run_without_good_answers_compares_with_nothing() -> None:
+    """It has no latency, and dividing by its throughput is meaningless."""
+    empty = np.array([])
+    nothing = Sampled(0.0, 30.0, empty, empty, empty)
+
+    assert comparison.compare(nothing, _run(1)) == []
+
+
+@settings(max_examples=25)
+@given(factor=st.floats(0.2, 5.0))
+def test_a_pure_change_of_scale_is_found_exactly(*, factor: float) -> None:
+    """Percentiles of resamples are read from narrow classes; they must not bend the ratio."""
+    before = _run(1, length_s=10.0)
+    after = Sampled(
+        before.start_s,
+        before.end_s,
+        before.ended_s,
+        before.due_s,
+        before.latency_s * factor,
+    )
+    changes = {change.name: change for change in comparison.compare(before, after)}
+
+    assert changes["p50"].ratio == pytest.approx(factor)
+    assert changes["p50"].low <= factor * 1.005
+    assert changes["p50"].high >= factor * 0.995
+    assert changes["throughput"].verdict == "no real difference"
+
+
+def _asked(environment: dict[str, str], users: int = 4) -> dict[str, object]:
+    return {
+        "plan": {
+            "schedule": {"users": users},
+            "payload_bytes": 10,
+            "payload_sha256": "00112233",
+            "content_type": "application/json",
+            "processes": 1,
+        },
+        "target": {"cloud": "local"},
+        "endpoint": {
+            "variants": [
+                {
+                    "name": "AllTraffic",
+                    "instance_type": "ml.c5.large",
+                    "instance_count": 1,
+                    "image": "i",
+                    "environment": environment,
+                }
+            ]
+        },
+    }
+
+
+def test_what_was_asked_differently_is_listed_and_nothing_else() -> None:
+    """A gain belongs to a setting only if nothing else changed with it."""
+    found = comparison.differences(
+        _asked({"OMP_NUM_THREADS": "1", "SAME": "x"}),
+        _asked({"SAGEMAKER_TFS_INSTANCE_COUNT": "2", "SAME": "x"}, users=8),
+    )
+
+    assert found == [
+        ("users", "4", "8"),
+        ("OMP_NUM_THREADS", "1", "-"),
+        ("SAGEMAKER_TFS_INSTANCE_COUNT", "-", "2"),
+    ]

@@ -1,0 +1,77 @@
+"""A run's directory, written and read back."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from windtunnel.core.errors import UsageError
+from windtunnel.lab.measurement import Measurement, WorkerOutcome
+from windtunnel.lab.run_directory import RunDirectory
+
+
+def _measurement() -> Measurement:
+    columns = {
+        "due_s": np.array([0.0, 1.0, 2.0]),
+        "sent_s": np.array([0.1, 1.1, 2.1]),
+        "done_s": np.array([0.2, 1.2, 2.2]),
+        "status": np.array([200, 424, 0]),
+        "bytes": np.array([10, 20, 0]),
+        "error": np.array([0, 1, 2]),
+        "worker": np.array([0, 0, 0]),
+    }
+    worker = WorkerOutcome(
+        requests=3,
+        start_s=0.0,
+        end_s=3.0,
+        users_peak=1,
+        unanswered=0,
+        is_full=False,
+        error_kinds=["ModelError", "refused"],
+        error_examples=["", ""],
+        cpu_share=0.0,
+        loop_lag_s_p99=0.0,
+    )
+    return Measurement.of(
+        columns, [worker], started_epoch_s=0.0, is_interrupted=False, workers_lost=0
+    )
+
+
+def test_every_request_is_kept_and_read_back(tmp_path: Path) -> None:
+    """Whoever doubts a percentile can count for themselves, with any tool that reads Parquet."""
+    directory = RunDirectory(tmp_path / "run")
+    directory.prepare()
+    directory.write({"asked": 1}, {"valid": True}, _measurement())
+
+    run = directory.read()
+
+    assert run.requests.done_s.tolist() == [0.2, 1.2, 2.2]
+    assert run.requests.error == [None, "ModelError", "refused"]
+    assert run.requests.is_good.tolist() == [True, False, False]
+    table = pq.read_table(tmp_path / "run" / "requests.parquet")
+    assert table.column_names == [
+        "due_s",
+        "sent_s",
+        "done_s",
+        "status",
+        "bytes",
+        "worker",
+        "error",
+    ]
+
+
+def test_a_run_is_never_written_over(tmp_path: Path) -> None:
+    """An hour of measuring must not end under the next command's --out."""
+    directory = RunDirectory(tmp_path)
+    directory.prepare()
+    directory.write({}, {}, _measurement())
+
+    with pytest.raises(UsageError, match="holds a run already"):
+        directory.prepare()
+
+
+def test_a_directory_without_a_run_is_named(tmp_path: Path) -> None:
+    """`report` on the wrong directory must say which one it was."""
+    with pytest.raises(UsageError, match="does not hold a load run"):
+        RunDirectory(tmp_path).read()

@@ -1,0 +1,162 @@
+"""What a run's requests come to."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from windtunnel.lab import summary
+from windtunnel.lab.load.plan import Plan, closed_schedule
+from windtunnel.lab.measurement import Measurement, WorkerOutcome
+from windtunnel.lab.objectives import parse_objective
+
+Row = tuple[float, float, float, int]
+
+
+def _plan(warmup_s: float = 1.0, duration_s: float = 10.0) -> Plan:
+    return Plan(
+        endpoint_name="unet",
+        url="http://h",
+        region="us-east-1",
+        payload_path="p",
+        payload_bytes=1,
+        payload_sha256="0",
+        content_type="application/json",
+        accept=None,
+        schedule=closed_schedule(
+            users=2, spawn_rate_per_s=None, warmup_s=warmup_s, duration_s=duration_s
+        ),
+        processes=1,
+        objectives=(),
+    )
+
+
+def _worker(
+    kinds: Sequence[str] = (), *, start_s: float = 0.0, end_s: float = 11.0
+) -> WorkerOutcome:
+    return WorkerOutcome(
+        requests=0,
+        start_s=start_s,
+        end_s=end_s,
+        users_peak=2,
+        unanswered=0,
+        is_full=False,
+        error_kinds=kinds,
+        error_examples=[f"example of {kind}" for kind in kinds],
+        cpu_share=0.1,
+        loop_lag_s_p99=0.0,
+    )
+
+
+def _measurement(rows: Sequence[Row], kinds: Sequence[str] = ()) -> Measurement:
+    """Return a measurement of rows of due, sent, done and the number of their error."""
+    table = np.array(rows, dtype=float).reshape(-1, 4)
+    return Measurement.of(
+        {
+            "due_s": table[:, 0],
+            "sent_s": table[:, 1],
+            "done_s": table[:, 2],
+            "status": np.full(len(table), 200),
+            "bytes": np.full(len(table), 10),
+            "error": table[:, 3],
+            "worker": np.zeros(len(table)),
+        },
+        [_worker(kinds)],
+        started_epoch_s=0.0,
+        is_interrupted=False,
+        workers_lost=0,
+    )
+
+
+def _summarise(measurement: Measurement, *objectives: str) -> dict[str, object]:
+    return summary.summarise(
+        _plan(),
+        measurement,
+        hardware={"fidelity": "stand-in"},
+        wanted=[parse_objective(text) for text in objectives],
+    )
+
+
+def test_latency_counts_from_due_and_service_from_sent() -> None:
+    """Time spent waiting in our own generator is time the user waited."""
+    found = _summarise(_measurement([(2.0, 2.5, 3.0, 0)]))
+
+    assert found["latency_s"]["p50"] == pytest.approx(1.0)  # type: ignore[index]
+    assert found["service_s"]["p50"] == pytest.approx(0.5)  # type: ignore[index]
+    assert found["schedule_lag_s_p99"] == pytest.approx(0.5)
+    assert found["valid"] is False
+
+
+def test_the_warm_up_does_not_count_and_is_not_hidden() -> None:
+    """First requests pay for connections and caches that the rest does not."""
+    found = _summarise(_measurement([(0.5, 0.5, 0.9, 0), (2.0, 2.0, 2.1, 0)]))
+
+    assert (found["requests"], found["warmup_requests"]) == (1, 1)
+    assert found["latency_s"]["max"] == pytest.approx(0.1)  # type: ignore[index]
+
+
+def test_a_request_due_in_time_counts_however_late_its_answer() -> None:
+    """Leaving out what ends after the end leaves out the slowest."""
+    found = _summarise(_measurement([(2.0, 2.0, 2.1, 0), (10.9, 10.9, 30.9, 0)]))
+
+    assert found["requests"] == 2
+    assert found["latency_s"]["max"] == pytest.approx(20.0)  # type: ignore[index]
+    assert found["throughput_rps"] == pytest.approx(0.1)
+
+
+def test_failed_requests_have_no_latency_but_count_against_objectives() -> None:
+    """An endpoint that refuses quickly must not look fast."""
+    rows = [(2.0, 2.0, 2.1, 0)] * 900 + [(2.0, 2.0, 2.001, 1)] * 100
+    found = _summarise(_measurement(rows, ["refused"]), "p95=150ms", "errors=50%")
+
+    assert found["failures"] == 100
+    assert found["latency_s"]["p50"] == pytest.approx(0.1)  # type: ignore[index]
+    outcomes = [verdict["outcome"] for verdict in found["objectives"]]  # type: ignore[attr-defined]
+    assert outcomes == ["missed", "held"]
+    assert found["errors"] == [{"kind": "refused", "count": 100, "example": "example of refused"}]
+
+
+def test_a_run_without_a_good_answer_has_no_percentiles() -> None:
+    """A zero in their place would be the best latency ever measured."""
+    found = _summarise(_measurement([(2.0, 2.0, 2.1, 1)], ["refused"]))
+
+    assert found["latency_s"] == dict.fromkeys(["p50", "p90", "p95", "p99", "max"])
+
+
+@given(
+    values=st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60),
+    share=st.sampled_from([0.5, 0.9, 0.95, 0.99]),
+)
+def test_a_percentile_is_a_latency_that_was_measured(*, values: list[float], share: float) -> None:
+    """The definition by counting is the oracle; interpolation would invent a latency."""
+    found = summary.percentile(np.array(values), share)
+
+    assert found == sorted(values)[math.ceil(share * len(values)) - 1]
+
+
+def test_workers_clocks_and_error_kinds_are_brought_together() -> None:
+    """Every process counts from its own start, and numbers the errors as it meets them."""
+    measurement = Measurement.of(
+        {
+            "due_s": np.array([100.5, 7.25]),
+            "sent_s": np.array([100.5, 7.25]),
+            "done_s": np.array([101.0, 7.5]),
+            "status": np.array([0, 0]),
+            "bytes": np.array([0, 0]),
+            "error": np.array([1, 2]),
+            "worker": np.array([0, 1]),
+        },
+        [_worker(["refused"], start_s=100.0), _worker(["reset", "refused"], start_s=7.0)],
+        started_epoch_s=0.0,
+        is_interrupted=False,
+        workers_lost=0,
+    )
+
+    assert measurement.due_s.tolist() == [0.25, 0.5]
+    assert [measurement.error_kinds[number - 1] for number in measurement.error] == [
+        "refused",
+        "refused",
+    ]
