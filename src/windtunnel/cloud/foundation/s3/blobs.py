@@ -151,3 +151,12 @@ def part_of(segments: Iterable[Segment], start: int, length: int) -> list[Segmen
         length -= taken
     assert length == 0, "a range ends inside its content"
     return chosen
+
+
+def sync_directory(path: Path) -> None:
+    """Return when the names in a directory would survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,12 +1,13 @@
 """One page of a listing: which entries, which common prefixes, and where the next page begins.
 
-Rule: pure. A page asks `seek(first, limit)` for entries in order and never sees a whole bucket: a
-common prefix costs one seek, however many keys it stands for. Keys are compared as UTF-8 bytes.
+Rule: pure. A page asks `seek(first, limit)` for entries in order, takes as many as it needs, and
+never sees a whole bucket: a common prefix costs one seek, however many keys it stands for. Keys are
+compared as UTF-8 bytes.
 Source: "Listing object keys programmatically" and "Organizing objects using prefixes" in the S3
 User Guide.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -24,10 +25,7 @@ class Keyed(Protocol):
 
 
 Entry = TypeVar("Entry", bound=Keyed)
-Seek = Callable[[bytes, int], Sequence[Entry]]
-
-# Entries fetched at once; a page holds at most 1,000.
-_FETCH_COUNT = 1001
+Seek = Callable[[bytes, int], Iterable[Entry]]
 
 
 @dataclass
@@ -78,10 +76,10 @@ def page_of(
     while True:
         if end is not None and position >= end:
             return page
-        fetched = seek(position, min(limit - page.count + 1, _FETCH_COUNT))
-        if not fetched:
-            return page
-        for entry in fetched:
+        is_end = True
+        # One more than fits tells whether there is another page.
+        for entry in seek(position, limit - page.count + 1):
+            is_end = False
             if not entry.place.startswith(within):
                 return page
             rolled = _rolled_up(entry.key, prefix, delimiter)
@@ -100,6 +98,8 @@ def page_of(
             page.entries.append(entry)
             page.last = entry.key
             position = after(entry.place)
+        if is_end:
+            return page
 
 
 def _rolled_up(key: str, prefix: str, delimiter: str) -> str | None:

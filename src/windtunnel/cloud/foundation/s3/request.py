@@ -21,10 +21,11 @@ ANONYMOUS = "anonymous"
 
 # Virtual-host addressing: `BUCKET.s3.amazonaws.com`, `BUCKET.s3.REGION.amazonaws.com`, the older
 # `BUCKET.s3-REGION.amazonaws.com`, dual-stack and China's hosts; and `BUCKET.localhost`, which
-# SDKs make of an endpoint URL of `http://localhost`.
+# SDKs make of an endpoint URL of `http://localhost`. The shortest name that fits is meant;
+# buckets have three letters at least.
 _HOST = re.compile(
-    r"(?:(?P<bucket>.+)\.)?"
-    r"(?:s3(?:[.-](?:dualstack\.)?[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?|localhost)"
+    r"(?:(?P<bucket>.{3,}?)\.)?"
+    r"(?:s3(?:[.-](?:dualstack\.)?[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?|(?:s3\.)?localhost)"
     r"(?::\d+)?",
     re.IGNORECASE,
 )

@@ -7,7 +7,7 @@ caller removes them after the commit, and never before.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from windtunnel.cloud.foundation.s3.blobs import Segment
 from windtunnel.cloud.foundation.s3.errors import S3Error
@@ -102,14 +102,14 @@ def need_object(connection: sqlite3.Connection, bucket: str, key: str) -> Object
 
 def list_objects(
     connection: sqlite3.Connection, bucket: str, first: bytes, limit: int
-) -> list[Object]:
-    """Return objects in order of their keys, from `first` on."""
+) -> Iterator[Object]:
+    """Yield objects in order of their keys, from `first` on; only those taken are read."""
     found = connection.execute(
         f"SELECT {_OBJECT} FROM objects "  # noqa: S608 - a constant
         "WHERE bucket = ? AND key >= ? ORDER BY key LIMIT ?",
         (bucket, first, limit),
     )
-    return [_object(row) for row in found]
+    return (_object(row) for row in found)
 
 
 def save_object(connection: sqlite3.Connection, made: Object) -> list[str]:
@@ -227,14 +227,14 @@ def need_upload(connection: sqlite3.Connection, bucket: str, key: str, upload: s
 
 def list_uploads(
     connection: sqlite3.Connection, bucket: str, first: bytes, limit: int
-) -> list[Upload]:
-    """Return uploads in order of their places, from `first` on."""
+) -> Iterator[Upload]:
+    """Yield uploads in order of their places, from `first` on; only those taken are read."""
     found = connection.execute(
         f"SELECT {_UPLOAD} FROM uploads "  # noqa: S608 - a constant
         "WHERE bucket = ? AND place >= ? ORDER BY place LIMIT ?",
         (bucket, first, limit),
     )
-    return [_upload(row) for row in found]
+    return (_upload(row) for row in found)
 
 
 def save_upload(connection: sqlite3.Connection, upload: Upload) -> None:

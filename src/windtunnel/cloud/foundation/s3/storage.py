@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from windtunnel.cloud.foundation.s3 import rows
-from windtunnel.cloud.foundation.s3.blobs import Blobs, Draft, Segment
+from windtunnel.cloud.foundation.s3.blobs import Blobs, Draft, Segment, sync_directory
 from windtunnel.cloud.foundation.s3.index import Index
 from windtunnel.cloud.foundation.s3.records import Object
 from windtunnel.core import limits
@@ -38,6 +38,9 @@ class Storage:
         self._lock = _lock(root / "lock", clock)
         self.index = Index(root / "index.sqlite3")
         self.blobs = Blobs(root / "blobs")
+        # What was just made must not vanish, with all in it, in a power cut.
+        for directory in (root, root.parent):
+            sync_directory(directory)
         swept = self.blobs.sweep(self.index.read(rows.all_blobs))
         if swept:
             log.info("Removed what %d unfinished uploads had left.", swept)

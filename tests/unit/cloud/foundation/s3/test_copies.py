@@ -9,6 +9,9 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
+from windtunnel.cloud.foundation.s3.errors import S3Error
+from windtunnel.cloud.foundation.s3.operations.copies import source_of
+
 # What entity tags are made of.
 md5 = functools.partial(hashlib.md5, usedforsecurity=False)
 
@@ -96,6 +99,30 @@ def test_a_copy_can_depend_on_its_source(s3: Any, source: dict[str, str]) -> Non
     with pytest.raises(ClientError) as nowhere:
         s3.copy_object(Bucket=bucket, Key="to", CopySource={**source, "Bucket": "no-such-one"})
     assert code_of(nowhere) == ("NoSuchBucket", 404)
+
+
+@pytest.mark.parametrize(
+    ("header", "named"),
+    [
+        ("bucket/key", ("bucket", "key")),
+        ("/bucket/a/b//c", ("bucket", "a/b//c")),
+        ("/bucket/%C3%A9%20%2B+?versionId=null", ("bucket", "é ++")),
+        # UTF-8 that was not quoted comes as Latin-1, as all of a header does.
+        ("bucket/\xc3\xa9", ("bucket", "é")),
+    ],
+)
+def test_a_copys_source_is_read_as_clients_write_it(header: str, named: tuple[str, str]) -> None:
+    """With and without a slash, quoted and not."""
+    assert source_of(header) == named
+
+
+@pytest.mark.parametrize(
+    "header", ["", "bucket", "bucket/", "/", "bucket/k?versionId=x", "bucket/%FF"]
+)
+def test_a_copys_source_that_names_nothing_is_refused(header: str) -> None:
+    """Rather than that something else is copied."""
+    with pytest.raises(S3Error, match="InvalidArgument"):
+        source_of(header)
 
 
 def test_a_copy_can_have_another_checksum(s3: Any, source: dict[str, str]) -> None:

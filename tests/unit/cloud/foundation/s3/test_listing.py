@@ -1,7 +1,7 @@
 """Pages of a listing, against sorting and slicing everything."""
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hypothesis import given
@@ -100,7 +100,7 @@ def test_a_common_prefix_costs_one_seek_however_many_keys_it_has() -> None:
     seeks = []
     inner = seek_in([f"logs/{number:06}" for number in range(5000)] + ["z"])
 
-    def seek(first: bytes, limit: int) -> Sequence[Entry]:
+    def seek(first: bytes, limit: int) -> Iterable[Entry]:
         seeks.append(first)
         return inner(first, limit)
 

@@ -7,7 +7,7 @@ their hash is not known yet (a part of an object, a copy of a multipart object, 
 import hashlib
 import sqlite3
 from dataclasses import replace
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from windtunnel.cloud.foundation.s3 import checksums, conditions, rows
 from windtunnel.cloud.foundation.s3.answers import (
@@ -40,7 +40,7 @@ def source_of(header: str) -> tuple[str, str]:
     """Return the bucket and key that an `x-amz-copy-source` names."""
     text, _, query = header.partition("?")
     try:
-        path = unquote(text, errors="strict")
+        path = unquote_to_bytes(text.encode("latin-1")).decode()
     except UnicodeDecodeError:
         path = ""
     bucket, _, key = path.removeprefix("/").partition("/")
