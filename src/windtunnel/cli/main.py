@@ -9,7 +9,7 @@ import sys
 import typer
 
 from windtunnel import __version__
-from windtunnel.cli import clean, deploy, env, invoke, load, report, sample, up
+from windtunnel.cli import clean, container, deploy, env, invoke, load, report, sample, up
 from windtunnel.core.errors import WindtunnelError
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ def _root(
 
 app.command()(up.up)
 app.command()(env.env)
+app.command()(container.container)
 app.command()(deploy.deploy)
 app.command()(invoke.invoke)
 app.command()(load.load)

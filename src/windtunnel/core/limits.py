@@ -246,6 +246,8 @@ MODEL_DIRECTORY_DEPTH_MAX = 32
 # and no more elements than a large picture has.
 WARM_UP_OPEN_SIZE = 32
 WARM_UP_ELEMENT_COUNT_MAX = 16 * MIB
+# From the end of the grace that the model servers have until their leader kills them.
+LEADER_STOP_MARGIN_S = 1.0
 # One line on the zygote's control socket; an environment is the largest part, and Linux allows
 # 128 KiB for one variable (MAX_ARG_STRLEN).
 ZYGOTE_LINE_BYTES_MAX = 1 * MIB

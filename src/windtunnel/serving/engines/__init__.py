@@ -1,0 +1,1 @@
+"""What runs a model: each engine loads a directory and turns named tensors into named tensors."""

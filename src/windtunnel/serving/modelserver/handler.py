@@ -1,0 +1,142 @@
+"""From HTTP exchanges to predictions and back, on the event loop's thread.
+
+Routes are decided when the head is in, so that what will be refused is refused before its body is
+read. The work itself is a task for one of the threads (`threads.py`).
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import orjson
+
+from windtunnel.core import limits
+from windtunnel.http.server import Exchange
+from windtunnel.serving.errors import RequestError
+from windtunnel.serving.modelserver.routes import (
+    CUSTOM_ATTRIBUTES,
+    Ping,
+    Predict,
+    Status,
+    choose_route,
+)
+from windtunnel.serving.modelserver.served import ServedModels
+from windtunnel.serving.modelserver.threads import Threads
+
+logger = logging.getLogger(__name__)
+
+_JSON = b"application/json"
+_JSON_LINES = b"application/jsonlines"
+
+
+class ModelHandler:
+    """What a model server does with requests."""
+
+    def __init__(self, models: ServedModels, threads: Threads, *, logs_requests: bool) -> None:
+        self._models = models
+        self._threads = threads
+        self._logs_requests = logs_requests
+        self._loop = asyncio.get_running_loop()
+        # Set when the process begins to end; /ping then tells balancers to look elsewhere.
+        self.is_draining = False
+
+    def begin(self, exchange: Exchange) -> int:
+        """Route a request; answer at once what needs no body."""
+        head = exchange.head
+        try:
+            route = choose_route(head.method, head.path, head.get(CUSTOM_ATTRIBUTES))
+            if isinstance(route, Predict):
+                exchange.context = route
+                return limits.CONTAINER_BODY_BYTES_MAX
+            if isinstance(route, Status):
+                self.answer(exchange, 200, (self._models.render_status(route.target),))
+            else:
+                self._ping(exchange, route)
+        except RequestError as error:
+            self.refuse(exchange, error.status, error.message)
+        return 0
+
+    def _ping(self, exchange: Exchange, _: Ping) -> None:
+        # The models were loaded before this server began to listen.
+        if self.is_draining:
+            self.refuse(exchange, 503, "This model server is ending.")
+        else:
+            self.answer(exchange, 200, ())
+
+    def complete(self, exchange: Exchange) -> None:
+        """Hand a whole request to the threads."""
+        if not self._threads.submit(_Prediction(self, self._models, exchange)):
+            self.refuse(exchange, 503, "Too many requests wait for this model server.")
+
+    def overflow(self, exchange: Exchange) -> None:
+        """Refuse a body that is too large."""
+        largest = limits.CONTAINER_BODY_BYTES_MAX
+        self.refuse(exchange, 413, f"The body is over {largest} bytes.")
+
+    def malformed(self, exchange: Exchange, status: int, reason: str) -> None:
+        """Refuse what is not HTTP."""
+        self.refuse(exchange, status, reason)
+
+    def refuse(self, exchange: Exchange, status: int, message: str) -> None:
+        """Answer with an error in TensorFlow Serving's form."""
+        self.answer(exchange, status, (orjson.dumps({"error": message}),))
+
+    def answer(self, exchange: Exchange, status: int, body: Sequence[bytes]) -> None:
+        """Answer with JSON, under the name that the client asked for it by."""
+        media = _JSON
+        if (exchange.head.get(b"accept") or b"").partition(b",")[0].strip() == _JSON_LINES:
+            media = _JSON_LINES
+        if self._logs_requests:
+            logger.info(
+                "%s %s %d, %d bytes in, %d out, %.1f ms",
+                exchange.head.method.decode("latin-1"),
+                exchange.head.path.decode("latin-1"),
+                status,
+                exchange.body_bytes,
+                sum(map(len, body)),
+                (self._loop.time() - exchange.received_s) * 1000,
+            )
+        exchange.respond(status, ((b"content-type", media),), body)
+
+
+class _Prediction:
+    """One request on its way through a thread."""
+
+    __slots__ = ("_answer", "_body", "_exchange", "_handler", "_models", "_status", "size_bytes")
+
+    def __init__(self, handler: ModelHandler, models: ServedModels, exchange: Exchange) -> None:
+        self._handler = handler
+        self._models = models
+        self._exchange = exchange
+        self._body = exchange.chunks
+        self.size_bytes = exchange.body_bytes
+        self._status = 500
+        self._answer: Sequence[bytes] = ()
+
+    def run(self) -> None:
+        """Predict, unless the client has gone; the outcome is an answer in any case."""
+        exchange = self._exchange
+        if exchange.is_abandoned:
+            return
+        try:
+            # The one copy of a body on its way in, when it came in several pieces.
+            body = b"".join(self._body)
+            self._answer = self._models.predict(
+                exchange.context, body, exchange.head.get(b"content-type")
+            )
+            self._status = 200
+        except RequestError as error:
+            self._fail(error.status, error.message)
+        except Exception as error:
+            # A defect of an engine or of ours ends this request, not the server.
+            logger.exception("a prediction failed")
+            self._fail(500, f"{type(error).__name__}: {error}")
+
+    def _fail(self, status: int, message: str) -> None:
+        self._status = status
+        self._answer = (orjson.dumps({"error": message}),)
+
+    def finish(self) -> None:
+        """Answer the request, if its client is still there."""
+        if not self._exchange.is_abandoned:
+            self._handler.answer(self._exchange, self._status, self._answer)

@@ -1,0 +1,102 @@
+"""The life of one model server: load, listen, serve, drain.
+
+It listens only once its models are loaded, so that a balancer never sends to one that cannot
+answer: until then, and while a dead one is replaced, connections to it are refused.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from windtunnel.core import limits
+from windtunnel.core.allocator import keep_freed_memory
+from windtunnel.http.server import serve
+from windtunnel.serving.children import Reports
+from windtunnel.serving.engines.engine import Threads as EngineThreads
+from windtunnel.serving.errors import ServingError
+from windtunnel.serving.models import Models
+from windtunnel.serving.modelserver.handler import ModelHandler
+from windtunnel.serving.modelserver.served import ServedModels
+from windtunnel.serving.modelserver.threads import Threads
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPlan:
+    """What one model server shall serve, and where."""
+
+    models: Models
+    directory: Path
+    engine_threads: EngineThreads
+    # A Unix socket's path, or a socket that is bound already.
+    listen: str | socket.socket
+    logs_requests: bool
+
+
+def run_model_server(plan: ServerPlan, reports: Reports, lifeline: int) -> int:
+    """Serve until SIGTERM; return the exit status. Runs in a process of its own."""
+    # Only the leader decides when a group of processes ends; a terminal's Ctrl-C reaches all.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
+    try:
+        models = _load(plan)
+    except ServingError as error:
+        reports.send("failed", reason=str(error))
+        return 1
+    # What was loaded stays; collections that went through it again would stop every thread.
+    gc.collect()
+    gc.freeze()
+    if isinstance(plan.listen, str):
+        # A predecessor that was killed has left its socket.
+        Path(plan.listen).unlink(missing_ok=True)
+    return uvloop.run(_serve(plan, models, reports, lifeline))
+
+
+def _load(plan: ServerPlan) -> ServedModels:
+    from windtunnel.serving.engines import tensorflow
+
+    tensorflow.configure(plan.engine_threads)
+    return ServedModels(plan.models, plan.directory, tensorflow.TensorFlowEngine)
+
+
+async def _serve(plan: ServerPlan, models: ServedModels, reports: Reports, lifeline: int) -> int:
+    loop = asyncio.get_running_loop()
+    end = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, end.set)
+    # Nothing is ever written to it: readable means that the leader is gone, however it went.
+    loop.add_reader(lifeline, os._exit, 1)
+    threads = Threads(_thread_count())
+    handler = ModelHandler(models, threads, logs_requests=plan.logs_requests)
+    if isinstance(plan.listen, str):
+        server = await serve(handler, path=plan.listen)
+    else:
+        server = await serve(handler, sock=plan.listen)
+    reports.send("available")
+    await end.wait()
+    handler.is_draining = True
+    logger.info("draining, %d requests in hand", threads.task_count)
+    is_drained = await server.drain(limits.STOP_GRACE_S)
+    threads.close()
+    if not is_drained:
+        logger.warning("stopped with requests unanswered after %g s", limits.STOP_GRACE_S)
+    return 0
+
+
+def core_count() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _thread_count() -> int:
+    wanted = limits.MODEL_SERVER_THREADS_PER_CORE * core_count()
+    return min(wanted, limits.MODEL_SERVER_THREAD_COUNT_MAX)

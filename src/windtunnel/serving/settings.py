@@ -1,0 +1,192 @@
+"""The variables of a container's environment, and which of them do something here.
+
+The names and defaults are those of the SageMaker TensorFlow Serving container (its serve.py and
+tfs_utils.py). Rules: a value that means nothing stops the container with a sentence that names the
+variable; a variable that can change nothing in this mode is said, never silently dropped. No file,
+process or clock is touched here.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from windtunnel.core import limits
+from windtunnel.serving.engines.engine import Threads
+from windtunnel.serving.errors import SettingsError
+
+_PREFIX = "SAGEMAKER_"
+_LOG_LEVELS = ("debug", "info", "notice", "warn", "error", "crit", "alert", "emerg")
+# Levels at which nginx, too, would tell of single requests.
+_VERBOSE_LEVELS = ("debug", "info")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a container was told."""
+
+    bind_port: int
+    server_count: int
+    threads: Threads
+    # None: the first model that is found.
+    default_model: str | None
+    wait_time_s: float
+    logs_requests: bool
+    # One sentence for each variable that changes nothing.
+    notices: tuple[str, ...]
+
+
+def parse_settings(environment: Mapping[str, str], *, is_on_port: bool) -> Settings:
+    """Return the settings that an environment spells; raise SettingsError for what none can be."""
+    # An empty value is an unset one, as in the original, which tests it for truth.
+    given = {name: value.strip() for name, value in environment.items() if value.strip()}
+    _refuse_other_modes(given)
+    level = _choice(given, "SAGEMAKER_TFS_NGINX_LOGLEVEL", _LOG_LEVELS, "error")
+    name = given.get("SAGEMAKER_TFS_DEFAULT_MODEL_NAME", "None")
+    return Settings(
+        bind_port=_whole(given, "SAGEMAKER_BIND_TO_PORT", 8080, 0, 65535),
+        server_count=_whole(
+            given, "SAGEMAKER_TFS_INSTANCE_COUNT", 1, 1, limits.MODEL_SERVER_COUNT_MAX
+        ),
+        threads=Threads(
+            intra_op=_whole(given, "SAGEMAKER_TFS_INTRA_OP_PARALLELISM", 0, 0),
+            inter_op=_whole(given, "SAGEMAKER_TFS_INTER_OP_PARALLELISM", 0, 0),
+        ),
+        default_model=None if name == "None" else name,
+        wait_time_s=float(_whole(given, "SAGEMAKER_TFS_WAIT_TIME_SECONDS", 300, 1)),
+        logs_requests=level in _VERBOSE_LEVELS,
+        notices=tuple(_notices(given, is_on_port=is_on_port)),
+    )
+
+
+def _refuse_other_modes(given: Mapping[str, str]) -> None:
+    if _choice(given, "SAGEMAKER_MULTI_MODEL", ("true", "false"), "false") == "true":
+        raise SettingsError("SAGEMAKER_MULTI_MODEL=true: multi-model mode is not served yet.")
+    universal = [f"SAGEMAKER_MULTI_MODEL_UNIVERSAL_{part}" for part in ("BUCKET", "PREFIX")]
+    if all(name in given for name in universal):
+        raise SettingsError(f"{' and '.join(universal)}: universal scripts are not served yet.")
+
+
+def _whole(
+    given: Mapping[str, str], name: str, default: int, least: int, most: int | None = None
+) -> int:
+    text = given.get(name)
+    if text is None:
+        return default
+    is_number = re.fullmatch(r"[+-]?[0-9]{1,18}", text) is not None
+    if is_number and least <= int(text) and (most is None or int(text) <= most):
+        return int(text)
+    bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+    raise SettingsError(f"{name} must be a whole number {bounds}, not {text!r}.")
+
+
+def _choice(given: Mapping[str, str], name: str, known: tuple[str, ...], default: str) -> str:
+    text = given.get(name, default).lower()
+    if text not in known:
+        raise SettingsError(f"{name} must be one of {', '.join(known)}, not {given[name]!r}.")
+    return text
+
+
+# --- Variables without effect ---------------------------------------------------------------
+
+Check = Callable[[Mapping[str, str], str], object]
+
+
+def _any(given: Mapping[str, str], name: str) -> None:
+    """Take every value."""
+
+
+def _count(given: Mapping[str, str], name: str) -> None:
+    _whole(given, name, 1, 1)
+
+
+def _count_or_zero(given: Mapping[str, str], name: str) -> None:
+    _whole(given, name, 0, 0)
+
+
+def _switch(given: Mapping[str, str], name: str) -> None:
+    _choice(given, name, ("true", "false"), "false")
+
+
+def _fraction(given: Mapping[str, str], name: str) -> None:
+    try:
+        is_fraction = 0 <= float(given[name]) < 1
+    except ValueError:
+        is_fraction = False
+    if not is_fraction:
+        raise SettingsError(f"{name} must be a number from 0 to below 1, not {given[name]!r}.")
+
+
+def _port_range(given: Mapping[str, str], name: str) -> None:
+    found = re.fullmatch(r"(\d{1,5})-(\d{1,5})", given[name])
+    if found is None or not 0 < int(found[1]) <= int(found[2]) <= 65535:  # noqa: PLR2004 - ports
+        raise SettingsError(f"{name} must be two ports as in 9000-9999, not {given[name]!r}.")
+
+
+def _thread_list(given: Mapping[str, str], name: str) -> None:
+    # OpenMP 5.2, 21.1.2: a list, one number for each level of nesting.
+    if re.fullmatch(r"\s*[1-9]\d*\s*(,\s*[1-9]\d*\s*)*", given[name]) is None:
+        raise SettingsError(f"{name} must be a whole number of at least 1, not {given[name]!r}.")
+
+
+_NO_SCRIPT = "the archive has no code/inference.py, so there are no script workers"
+_NO_BATCHING = "batching is not offered yet, each request runs by itself"
+_NOT_READ = "this container does not read it"
+_INERT: Mapping[str, tuple[Check, str]] = {
+    "SAGEMAKER_GUNICORN_WORKERS": (_count, _NO_SCRIPT),
+    "SAGEMAKER_GUNICORN_THREADS": (_count, _NO_SCRIPT),
+    "SAGEMAKER_GUNICORN_WORKER_CLASS": (_any, _NO_SCRIPT),
+    "SAGEMAKER_GUNICORN_LOGLEVEL": (_any, _NO_SCRIPT),
+    "SAGEMAKER_GUNICORN_TIMEOUT_SECONDS": (_count_or_zero, _NO_SCRIPT),
+    "SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS": (_count, "there is no proxy before the models"),
+    "SAGEMAKER_SAFE_PORT_RANGE": (_port_range, "the model servers need no ports of their own"),
+    "SAGEMAKER_TFS_FRACTIONAL_GPU_MEM_MARGIN": (_fraction, "no GPU is used"),
+    "SAGEMAKER_TFS_ENABLE_BATCHING": (_switch, _NO_BATCHING),
+    "SAGEMAKER_TFS_MAX_BATCH_SIZE": (_count, _NO_BATCHING),
+    "SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS": (_count_or_zero, _NO_BATCHING),
+    "SAGEMAKER_TFS_NUM_BATCH_THREADS": (_count, _NO_BATCHING),
+    "SAGEMAKER_TFS_MAX_ENQUEUED_BATCHES": (_count, _NO_BATCHING),
+    "SAGEMAKER_BATCH": (_any, _NO_BATCHING),
+    "SAGEMAKER_TFS_VERSION": (_any, "the TensorFlow that is installed here serves"),
+    "SAGEMAKER_MULTI_MODEL_UNIVERSAL_BUCKET": (_any, "it counts only together with _PREFIX"),
+    "SAGEMAKER_MULTI_MODEL_UNIVERSAL_PREFIX": (_any, "it counts only together with _BUCKET"),
+    "OMP_NUM_THREADS": (
+        _thread_list,
+        "TensorFlow is built without OpenMP here, SAGEMAKER_TFS_INTRA_OP_PARALLELISM is its switch",
+    ),
+    "TF_DISABLE_MKL": (
+        _any,
+        "this TensorFlow does not read it, TF_ENABLE_ONEDNN_OPTS is its switch",
+    ),
+    "TF_DISABLE_POOL_ALLOCATOR": (_any, "this TensorFlow does not read it"),
+}
+_EFFECTIVE = frozenset(
+    {
+        "SAGEMAKER_BIND_TO_PORT",
+        "SAGEMAKER_TFS_INSTANCE_COUNT",
+        "SAGEMAKER_TFS_INTER_OP_PARALLELISM",
+        "SAGEMAKER_TFS_INTRA_OP_PARALLELISM",
+        "SAGEMAKER_TFS_DEFAULT_MODEL_NAME",
+        "SAGEMAKER_TFS_WAIT_TIME_SECONDS",
+        "SAGEMAKER_TFS_NGINX_LOGLEVEL",
+        "SAGEMAKER_MULTI_MODEL",
+    }
+)
+
+
+def _notices(given: Mapping[str, str], *, is_on_port: bool) -> list[str]:
+    notices = []
+    for name, value in sorted(given.items()):
+        if name in _INERT:
+            check, reason = _INERT[name]
+            check(given, name)
+            # Switched off is what it is without the variable.
+            if check is _switch and value.lower() == "false":
+                continue
+        elif name == "SAGEMAKER_BIND_TO_PORT" and not is_on_port:
+            reason = "the caller chose where this container listens"
+        elif name.startswith(_PREFIX) and name not in _EFFECTIVE:
+            reason = _NOT_READ
+        else:
+            continue
+        notices.append(f"{name}={value} has no effect: {reason}.")
+    return notices

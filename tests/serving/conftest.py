@@ -1,0 +1,95 @@
+"""Real model servers for tests: tiny models, a zygote, containers forked from it."""
+
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.serving.harness import Alone, Zygote
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpacked archives: half_plus_two/00000123 and tiny_conv/1, each in a folder of its own."""
+    directory = tmp_path_factory.mktemp("models")
+    subprocess.run(
+        [sys.executable, "-m", "windtunnel.sample.tiny", str(directory)],
+        check=True,
+        capture_output=True,
+    )
+    for archive in directory.glob("*.tar.gz"):
+        with tarfile.open(archive) as file:
+            file.extractall(directory / archive.name.removesuffix(".tar.gz"), filter="data")
+    return directory
+
+
+@pytest.fixture
+def make_zygote() -> Iterator[Callable[[], Zygote]]:
+    """Start zygotes; what is left of them is killed."""
+    yield from _zygotes()
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    """One warm zygote for all tests."""
+    source = _zygotes()
+    made = next(source)()
+    made.lines.wait("warm")
+    yield made
+    for _ in source:
+        pass
+
+
+def _zygotes() -> Iterator[Callable[[], Zygote]]:
+    # Short, because the path of a Unix socket is.
+    directory = Path(tempfile.mkdtemp(prefix="wt-"))
+    made: list[Zygote] = []
+
+    def make() -> Zygote:
+        below = directory / str(len(made))
+        below.mkdir()
+        made.append(Zygote(below))
+        return made[-1]
+
+    yield make
+    for zygote in made:
+        zygote.process.kill()
+        zygote.close()
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def run_alone() -> Iterator[Callable[..., Alone]]:
+    """Start `windtunnel container`; what is left of it is killed."""
+    started: list[Alone] = []
+
+    def run(model_dir: Path, *options: str, **environment: str) -> Alone:
+        started.append(Alone(model_dir, options, environment))
+        return started[-1]
+
+    yield run
+    for alone in started:
+        alone.process.kill()
+        alone.process.communicate()
+
+
+@pytest.fixture(scope="session")
+def half(zygote: Zygote, tiny_models: Path) -> Iterator[str]:
+    """The address of one model server of half_plus_two, shared by tests that leave it as it is."""
+    container = zygote.start(tiny_models / "half_plus_two")
+    (address,) = container.wait_listening()
+    yield address
+    container.stop()
+
+
+@pytest.fixture(scope="session")
+def conv(zygote: Zygote, tiny_models: Path) -> Iterator[str]:
+    """The address of one model server of tiny_conv."""
+    container = zygote.start(tiny_models / "tiny_conv")
+    (address,) = container.wait_listening()
+    yield address
+    container.stop()

@@ -1,0 +1,144 @@
+"""A container's environment: what it means, and what is said of what it cannot mean."""
+
+import pytest
+
+from windtunnel.core import limits
+from windtunnel.serving.engines.engine import Threads
+from windtunnel.serving.errors import SettingsError
+from windtunnel.serving.settings import parse_settings
+
+
+def notices(**environment: str) -> list[str]:
+    return list(parse_settings(environment, is_on_port=True).notices)
+
+
+def test_without_variables_the_originals_defaults_hold() -> None:
+    """An archive with no environment serves as it does in SageMaker's image."""
+    settings = parse_settings({"PATH": "/bin"}, is_on_port=True)
+
+    assert settings.bind_port == 8080
+    assert settings.server_count == 1
+    assert settings.threads == Threads(0, 0)
+    assert settings.default_model is None
+    assert settings.wait_time_s == 300
+    assert not settings.logs_requests
+    assert settings.notices == ()
+
+
+def test_the_workshops_environment_is_taken() -> None:
+    """Eight model servers of one thread; and its 64 workers do nothing, which is said."""
+    settings = parse_settings(
+        {
+            "SAGEMAKER_GUNICORN_WORKERS": "64",
+            "SAGEMAKER_TFS_INTER_OP_PARALLELISM": "1",
+            "SAGEMAKER_TFS_INTRA_OP_PARALLELISM": "1",
+            "SAGEMAKER_TFS_INSTANCE_COUNT": "8",
+        },
+        is_on_port=False,
+    )
+
+    assert settings.server_count == 8
+    assert settings.threads == Threads(intra_op=1, inter_op=1)
+    assert settings.notices == (
+        "SAGEMAKER_GUNICORN_WORKERS=64 has no effect: the archive has no code/inference.py,"
+        " so there are no script workers.",
+    )
+
+
+def test_empty_variables_are_unset_ones() -> None:
+    """The original tests its variables for truth."""
+    assert parse_settings({"SAGEMAKER_TFS_INSTANCE_COUNT": " "}, is_on_port=True).server_count == 1
+
+
+def test_the_default_model_may_be_named() -> None:
+    """`None` is the original's word for the first one found."""
+    for value, expected in (("unet", "unet"), ("None", None)):
+        environment = {"SAGEMAKER_TFS_DEFAULT_MODEL_NAME": value}
+
+        assert parse_settings(environment, is_on_port=True).default_model == expected
+
+
+@pytest.mark.parametrize(("level", "expected"), [("info", True), ("DEBUG", True), ("error", False)])
+def test_single_requests_are_logged_where_nginx_would(level: str, expected: bool) -> None:  # noqa: FBT001 - a table's column
+    """The variable sets how much the web server tells."""
+    environment = {"SAGEMAKER_TFS_NGINX_LOGLEVEL": level}
+
+    assert parse_settings(environment, is_on_port=True).logs_requests is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SAGEMAKER_BIND_TO_PORT", "http"),
+        ("SAGEMAKER_BIND_TO_PORT", "65536"),
+        ("SAGEMAKER_TFS_INSTANCE_COUNT", "0"),
+        ("SAGEMAKER_TFS_INSTANCE_COUNT", "1.5"),
+        ("SAGEMAKER_TFS_INSTANCE_COUNT", str(limits.MODEL_SERVER_COUNT_MAX + 1)),
+        ("SAGEMAKER_TFS_INTER_OP_PARALLELISM", "-1"),
+        ("SAGEMAKER_TFS_INTRA_OP_PARALLELISM", "two"),
+        ("SAGEMAKER_TFS_WAIT_TIME_SECONDS", "soon"),
+        ("SAGEMAKER_TFS_NGINX_LOGLEVEL", "loud"),
+        ("SAGEMAKER_GUNICORN_WORKERS", "many"),
+        ("SAGEMAKER_TFS_ENABLE_BATCHING", "yes"),
+        ("SAGEMAKER_MULTI_MODEL", "1"),
+        ("SAGEMAKER_SAFE_PORT_RANGE", "9000"),
+        ("SAGEMAKER_SAFE_PORT_RANGE", "9999-9000"),
+        ("SAGEMAKER_TFS_FRACTIONAL_GPU_MEM_MARGIN", "1.5"),
+        ("OMP_NUM_THREADS", "none"),
+        # A malformed value is wrong even where it would have no effect.
+        ("SAGEMAKER_TFS_MAX_BATCH_SIZE", "big"),
+    ],
+)
+def test_a_malformed_value_is_refused_by_name(name: str, value: str) -> None:
+    """Nobody should have to find out which of twenty variables was mistyped."""
+    with pytest.raises(SettingsError) as caught:
+        parse_settings({name: value}, is_on_port=True)
+
+    assert str(caught.value).startswith(f"{name} must be ")
+    assert value in str(caught.value)
+
+
+def test_modes_that_are_not_here_are_refused() -> None:
+    """A container that served something else than was asked for would be worse than none."""
+    for environment in (
+        {"SAGEMAKER_MULTI_MODEL": "True"},
+        {
+            "SAGEMAKER_MULTI_MODEL_UNIVERSAL_BUCKET": "b",
+            "SAGEMAKER_MULTI_MODEL_UNIVERSAL_PREFIX": "p",
+        },
+    ):
+        with pytest.raises(SettingsError, match="not served yet"):
+            parse_settings(environment, is_on_port=True)
+
+
+def test_every_variable_without_effect_is_said_with_its_reason() -> None:
+    """A knob that does nothing must not look as if it had been turned."""
+    found = notices(
+        SAGEMAKER_TFS_MAX_BATCH_SIZE="8",
+        SAGEMAKER_PROGRAM="inference.py",
+        OMP_NUM_THREADS="1",
+        TF_DISABLE_MKL="1",
+        UNRELATED="1",
+    )
+
+    assert [line.partition(" has no effect: ")[0] for line in found] == [
+        "OMP_NUM_THREADS=1",
+        "SAGEMAKER_PROGRAM=inference.py",
+        "SAGEMAKER_TFS_MAX_BATCH_SIZE=8",
+        "TF_DISABLE_MKL=1",
+    ]
+    assert all(line.endswith(".") for line in found)
+
+
+def test_what_is_switched_off_needs_no_notice() -> None:
+    """Batching that nobody wants is not missing."""
+    assert notices(SAGEMAKER_TFS_ENABLE_BATCHING="false", SAGEMAKER_MULTI_MODEL="false") == []
+    assert len(notices(SAGEMAKER_TFS_ENABLE_BATCHING="true")) == 1
+
+
+def test_the_port_matters_only_where_the_container_listens_on_one() -> None:
+    """In a cloud the router reaches the model servers by sockets of their own."""
+    environment = {"SAGEMAKER_BIND_TO_PORT": "9000"}
+
+    assert parse_settings(environment, is_on_port=True).notices == ()
+    assert "has no effect" in parse_settings(environment, is_on_port=False).notices[0]
