@@ -48,6 +48,14 @@ class LiveView:
         if self._live is not None:
             self._live.stop()
 
+    def wait(self, holder: str) -> None:
+        """Say whose measurement this one waits for."""
+        text = f"waiting for {holder}: two at once would measure each other"
+        if self._live is not None:
+            self._live.update(Text(text))
+        else:
+            self._console.print(text, markup=False, soft_wrap=True)
+
     def tick(self, tick: Tick) -> None:
         """Take one worker's last second; show the whole when every worker has told its own."""
         self._latest[tick.worker] = tick

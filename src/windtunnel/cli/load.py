@@ -140,7 +140,7 @@ def load(
     for line in prepared.plan.lines():
         typer.echo(line, err=True)
     with LiveView(schedule, processes) as live:
-        summary = prepared.execute(live.tick, sys.argv)
+        summary = prepared.execute(on_tick=live.tick, on_wait=live.wait, command=sys.argv)
     _show(summary, as_json=as_json)
     typer.echo(f"report    {prepared.directory.report}", err=True)
     raise typer.Exit(exit_status(summary))

@@ -46,7 +46,7 @@ RegionOption = Annotated[
     str | None,
     typer.Option(
         "--region",
-        help="An AWS region (with --cloud aws).",
+        help="The region; else us-east-1, or with --cloud aws the one that boto3 finds.",
         rich_help_panel=_TARGET,
         show_default=False,
     ),

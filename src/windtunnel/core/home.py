@@ -56,6 +56,7 @@ class Home:
         self.cache = path / "cache"
         self.aws_config = path / "aws" / "config"
         self.aws_credentials = path / "aws" / "credentials"
+        self.measurement_lease = path / "measurement.lock"
         self._lock_file = path / "up.lock"
         self._record_file = path / "cloud.json"
         self._credentials_file = path / "credentials.json"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
     from mypy_boto3_sts import STSClient
 
+# What `up` is in unless it is told another.
 LOCAL_REGION = "us-east-1"
 # What may carry an address of its own from the environment or a config file.
 _SERVICES: tuple[Literal["sagemaker", "sagemaker-runtime", "s3", "sts"], ...] = (
@@ -62,6 +63,8 @@ class Target:
     endpoint_url: str | None
     session: boto3.Session
     config: Config
+    # Of a local cloud: where it keeps everything.
+    home: Home | None = None
 
     @property
     def name(self) -> str:
@@ -117,11 +120,11 @@ def open_target(options: TargetOptions) -> Target:
 def _open_local(options: TargetOptions) -> Target:
     for option, value in (
         ("--profile", options.profile),
-        ("--region", options.region),
         ("--endpoint-url", options.endpoint_url),
     ):
         if value is not None:
             raise UsageError(f"{option} is for --cloud aws: the local cloud is found by --home.")
+    region = options.region or LOCAL_REGION
     home = Home.resolve(options.home)
     record = home.running()
     keys = home.credentials()
@@ -130,12 +133,13 @@ def _open_local(options: TargetOptions) -> Target:
     return Target(
         kind="local",
         account=ACCOUNT_ID,
-        region=LOCAL_REGION,
+        region=region,
         endpoint_url=record.url,
-        session=boto3.Session(botocore_session=session, region_name=LOCAL_REGION),
+        session=boto3.Session(botocore_session=session, region_name=region),
         # An empty mapping, not None: None has botocore look for proxies in the environment.
         # Buckets are named in the path: names below `127.0.0.1` resolve nowhere.
         config=Config(proxies={}, s3={"addressing_style": "path"}),
+        home=home,
     )
 
 

@@ -70,6 +70,13 @@ def test_a_local_target_is_reached_whatever_aws_variables_are_around(
         assert "x-amz-security-token" not in asked.headers
 
 
+def test_a_local_cloud_of_another_region_is_signed_for_it(aws: "FakeAws", home: Home) -> None:
+    """`up --region` exists; a signature for the wrong region is refused."""
+    open_target(TargetOptions(home=home.path, region="eu-west-1")).sagemaker().list_models()
+
+    assert "/eu-west-1/sagemaker/" in aws.asked[0].headers["authorization"]
+
+
 def test_without_a_cloud_the_error_says_how_to_start_one(tmp_path: Path) -> None:
     """The first thing a new user meets must tell the next step."""
     with pytest.raises(NotReadyError, match="windtunnel up"):
@@ -78,10 +85,10 @@ def test_without_a_cloud_the_error_says_how_to_start_one(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "options",
-    [TargetOptions(profile="x"), TargetOptions(region="x"), TargetOptions(endpoint_url="x")],
+    [TargetOptions(profile="x"), TargetOptions(endpoint_url="x")],
 )
 def test_words_for_aws_are_refused_for_the_local_cloud(options: TargetOptions) -> None:
-    """A user who names a region expects it to mean something."""
+    """A user who names a profile expects it to mean something."""
     with pytest.raises(UsageError, match="--cloud aws"):
         open_target(options)
 

@@ -3,11 +3,13 @@
 import importlib.metadata
 import platform
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from windtunnel import __version__
+from windtunnel.core.lease import measuring
 from windtunnel.lab import endpoint as endpoints
 from windtunnel.lab import hardware
 from windtunnel.lab.endpoint import Endpoint
@@ -35,8 +37,23 @@ class LoadRun:
     objectives: tuple[Objective, ...]
     directory: RunDirectory
 
-    def execute(self, on_tick: Callable[[Tick], None], command: Sequence[str]) -> dict[str, Any]:
-        """Send everything, write the run's directory, and return its summary."""
+    def execute(
+        self,
+        *,
+        on_tick: Callable[[Tick], None],
+        on_wait: Callable[[str], None],
+        command: Sequence[str],
+    ) -> dict[str, Any]:
+        """Send everything, write the run's directory, and return its summary.
+
+        On a local cloud it waits until nobody else measures there; `on_wait` is told who does.
+        """
+        home = self.target.home
+        what = f"load on endpoint {self.plan.endpoint_name}"
+        with measuring(home, what, on_wait) if home else nullcontext():
+            return self._execute(on_tick, command)
+
+    def _execute(self, on_tick: Callable[[Tick], None], command: Sequence[str]) -> dict[str, Any]:
         facts = hardware.describe()
         measurement = Conductor(self.plan, self.target.signing_credentials(), on_tick).run()
         summary = summarise(
