@@ -83,7 +83,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged_and_leaves_nothing_running(
         seen = wait_for_status(cloud, name, "InService")
         # InService is said again only when an instance answers.
         assert seen in (["SystemUpdating", "InService"], ["InService"])
-        assert invoke(lambda service: client_of(cloud, service), name, [2.0]) == {
+        assert invoke(lambda service: client_of(cloud, service), name, {"instances": [2.0]}) == {
             "predictions": [3.0]
         }
     wait_until_none(home)
@@ -96,14 +96,14 @@ def test_a_crashed_model_server_comes_back(
     name = make.tensorflow(archives / "half_plus_two.tar.gz")
     client = make.client
     before = {process.pid for process in psutil.Process(cloud.process.pid).children(recursive=True)}
-    assert invoke(client, name, [0.0]) == {"predictions": [2.0]}
+    assert invoke(client, name, {"instances": [0.0]}) == {"predictions": [2.0]}
     # The model server is the youngest process of the instance.
     youngest = max(before, key=lambda pid: psutil.Process(pid).create_time())
     os.kill(youngest, signal.SIGKILL)
     deadline_s = time.monotonic() + 30
     while True:
         try:
-            assert invoke(client, name, [0.0]) == {"predictions": [2.0]}
+            assert invoke(client, name, {"instances": [0.0]}) == {"predictions": [2.0]}
         except client("sagemaker-runtime").exceptions.ClientError:
             assert time.monotonic() < deadline_s
             time.sleep(0.05)

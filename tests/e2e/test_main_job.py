@@ -86,7 +86,7 @@ def test_several_instances_share_the_requests(client: Client, make: Maker, archi
 
     assert variant["CurrentInstanceCount"] == variant["DesiredInstanceCount"] == 2
     for _ in range(4):
-        assert invoke(client, name, [1.0]) == {"predictions": [2.5]}
+        assert invoke(client, name, {"instances": [1.0]}) == {"predictions": [2.5]}
 
 
 def test_the_workshops_variables_take_effect(client: Client, make: Maker, archives: Path) -> None:
@@ -117,7 +117,7 @@ def test_cloudwatch_counts_what_was_invoked(client: Client, make: Maker, archive
     """The figures a user would tune by are there, in AWS's units."""
     name = make.tensorflow(archives / "half_plus_two.tar.gz")
     for _ in range(3):
-        invoke(client, name, [1.0])
+        invoke(client, name, {"instances": [1.0]})
     now = dt.datetime.now(dt.UTC)
     asked = {
         "Namespace": "AWS/SageMaker",

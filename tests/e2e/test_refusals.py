@@ -196,7 +196,7 @@ def test_a_half_sent_request_holds_up_nobody(
         connection.sendall(b"POST /endpoints/e/invocations HTTP/1.1\r\nHost: x\r\nContent-")
         slow.append(connection)
 
-    assert invoke(client, half_plus_two, [0.0]) == {"predictions": [2.0]}
+    assert invoke(client, half_plus_two, {"instances": [0.0]}) == {"predictions": [2.0]}
     for connection in slow:
         connection.close()
 
@@ -322,7 +322,7 @@ def test_a_bad_archive_fails_the_endpoint_with_a_reason(
         "The primary container for production variant AllTraffic did not pass the ping health "
         "check. Please check CloudWatch logs for this endpoint. "
     )
-    not_found = refused(lambda: invoke(client, name, [1.0]))
+    not_found = refused(lambda: invoke(client, name, {"instances": [1.0]}))
     assert not_found[0] == "ValidationError"
 
 
