@@ -81,6 +81,26 @@ def test_a_forged_upload_is_not_stored(cloud: CloudProcess, client: Client) -> N
     assert "Contents" not in client("s3").list_objects_v2(Bucket="forged")
 
 
+def test_nobody_reads_what_is_private_or_writes_at_all(cloud: CloudProcess, client: Client) -> None:
+    """Public objects are for everyone, and claiming to be the gateway does not help."""
+    s3 = client("s3")
+    s3.create_bucket(Bucket="mixed")
+    s3.put_object(Bucket="mixed", Key="public", Body=b"for all", ACL="public-read")
+    s3.put_object(Bucket="mixed", Key="private", Body=b"for me")
+    connection = http.client.HTTPConnection(cloud.url.removeprefix("http://"), timeout=10)
+
+    def status_of(method: str, key: str, **headers: str) -> tuple[int, bytes]:
+        connection.request(method, f"/mixed/{key}", body=b"x" * 10, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    assert status_of("GET", "public") == (200, b"for all")
+    assert status_of("GET", "private")[0] == 403
+    assert status_of("PUT", "mine")[0] == 403
+    assert status_of("GET", "private", **{"x-windtunnel-caller": "owner"})[0] == 403
+    connection.close()
+
+
 def test_an_unsigned_request_is_told_what_is_missing(cloud: CloudProcess) -> None:
     """A web page that posts to the port gets nowhere."""
     host = cloud.url.removeprefix("http://")

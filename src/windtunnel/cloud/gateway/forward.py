@@ -28,6 +28,8 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
     )
 )
+# What the gateway tells the process behind; nobody else may.
+_OURS = b"x-windtunnel-"
 _NOT_REPEATED = _HOP_BY_HOP | {b"content-length", b"date"}
 
 
@@ -54,7 +56,7 @@ class Forwarding(asyncio.Protocol):
     def _request_head(self, head: Head, extra: Headers) -> bytes:
         lines = [b"%s %s HTTP/1.1\r\n" % (head.method, head.target)]
         for name, value in head.headers:
-            if name not in _HOP_BY_HOP:
+            if name not in _HOP_BY_HOP and not name.startswith(_OURS):
                 lines.append(b"%s: %s\r\n" % (name, value))
         lines += [b"%s: %s\r\n" % pair for pair in extra]
         if head.content_length is None and head.get(b"transfer-encoding") is not None:

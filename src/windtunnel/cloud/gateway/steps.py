@@ -6,7 +6,7 @@ Nothing is executed for a request before `prove_signature` (S3: `stream_to_s3`) 
 
 from dataclasses import dataclass
 
-from windtunnel.aws.sigv4 import UNSIGNED_PAYLOAD
+from windtunnel.aws.sigv4 import UNSIGNED_PAYLOAD, signing_key
 from windtunnel.cloud.gateway import invocation, signature
 from windtunnel.cloud.gateway.answers import Fault, FaultError
 from windtunnel.cloud.gateway.forward import Forwarding
@@ -17,6 +17,8 @@ from windtunnel.cloud.router.router import Router
 from windtunnel.core import limits
 from windtunnel.core.clock import Clock
 from windtunnel.core.home import Credentials
+
+_SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 
 
 def identify_service(gateway: Gateway, request: Request) -> None:
@@ -37,6 +39,8 @@ class CheckClaim:
     def __call__(self, gateway: Gateway, request: Request) -> None:
         """Check the claim against the key and the time."""
         del gateway
+        if request.claim is None and request.service == "s3":
+            return
         signature.check_claim(request.claim, request.service, self.owner, self.clock.now_s())
 
 
@@ -69,10 +73,13 @@ class PlanBody:
         """Prove the signature over what the head declares of the body, then let it through.
 
         S3 signs the declared hash (or a word that says there is none); the S3 process holds the
-        body against it before it acknowledges anything.
+        body against it before it acknowledges anything. Who comes without a signature is let
+        through as nobody: the S3 process knows which objects are public.
         """
         claim = request.claim
-        assert claim is not None
+        if claim is None:
+            extra = [(b"x-windtunnel-caller", b"anonymous")]
+            return Forwarding(request.exchange, self.s3_socket, extra)
         declared = request.head.get(b"x-amz-content-sha256")
         if claim.expires_s is not None:
             hashed = UNSIGNED_PAYLOAD
@@ -87,7 +94,14 @@ class PlanBody:
         else:
             hashed = declared.decode("latin-1")
         signature.prove_claim(claim, request.head, "s3", self.owner, hashed)
-        return Forwarding(request.exchange, self.s3_socket, [])
+        extra = []
+        if hashed.startswith(_SIGNED_CHUNKS):
+            # Each chunk carries a signature of its own, which only the S3 process sees.
+            key = signing_key(
+                self.owner.secret_access_key, claim.day, claim.region, claim.signing_name
+            )
+            extra.append((b"x-windtunnel-signing-key", key.hex().encode()))
+        return Forwarding(request.exchange, self.s3_socket, extra)
 
 
 @dataclass(frozen=True)
