@@ -12,6 +12,10 @@ from windtunnel.core.errors import WindtunnelError
 
 # A shell's own code for what SIGINT ended.
 _INTERRUPTED = 130
+_COST_NOTE = (
+    "note: instances on AWS cost money until they are removed; this version neither tells how much "
+    "nor asks first. Remove them with `windtunnel clean --cloud aws --endpoint-name {name}`."
+)
 
 
 _ArchiveArgument = Annotated[
@@ -108,16 +112,18 @@ def deploy(
     target = options.open_target(
         home=home, cloud=cloud, profile=profile, region=region, endpoint_url=endpoint_url
     )
+    if target.kind == "aws":
+        typer.echo(_COST_NOTE.format(name=endpoint_name), err=True)
     with StderrProgress() as progress:
         work = deployment.Deployment(target, order, progress)
         try:
             deployed = work.run()
         except KeyboardInterrupt:
-            progress.done(_leftovers("Interrupted.", work.made, endpoint_name))
+            progress.done(_leftovers("Interrupted.", work.made, endpoint_name, cloud))
             raise typer.Exit(_INTERRUPTED) from None
         except WindtunnelError:
             if work.made:
-                progress.done(_leftovers("It failed.", work.made, endpoint_name))
+                progress.done(_leftovers("It failed.", work.made, endpoint_name, cloud))
             raise
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(deployed), indent=2))
@@ -125,10 +131,11 @@ def deploy(
         typer.echo(deployed.endpoint_name)
 
 
-def _leftovers(what: str, made: list[str], endpoint_name: str) -> str:
+def _leftovers(what: str, made: list[str], endpoint_name: str, cloud: str) -> str:
     if not made:
         return f"{what} Nothing was made."
+    where = "" if cloud == "local" else f" --cloud {cloud}"
     return (
         f"{what} Made so far: {', '.join(made)}. "
-        f"Remove it with `windtunnel clean --endpoint-name {endpoint_name}`."
+        f"Remove it with `windtunnel clean{where} --endpoint-name {endpoint_name}`."
     )

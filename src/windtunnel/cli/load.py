@@ -139,6 +139,8 @@ def load(
     )
     for line in prepared.plan.lines():
         typer.echo(line, err=True)
+    for note in prepared.notes():
+        typer.echo(f"note      {note}", err=True)
     with LiveView(schedule, processes) as live:
         summary = prepared.execute(on_tick=live.tick, on_wait=live.wait, command=sys.argv)
     _show(summary, as_json=as_json)

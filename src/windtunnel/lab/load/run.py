@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.request import getproxies_environment
 
 from windtunnel import __version__
 from windtunnel.core.lease import measuring
@@ -70,6 +71,20 @@ class LoadRun:
         self.directory.write(self._asked(measurement, command), summary, measurement)
         page.write([self.directory.read()], self.directory.report)
         return summary
+
+    def notes(self) -> list[str]:
+        """Return what a load run against AWS does not do yet, where it matters to this one."""
+        if self._is_local:
+            return []
+        found = []
+        if self.target.signing_credentials().session_token is not None:
+            found.append(
+                "the credentials are temporary and are not renewed during a run: requests fail "
+                "once they expire"
+            )
+        if getproxies_environment().keys() & {"https", "all"}:
+            found.append("requests go straight to the endpoint, not through the proxy that is set")
+        return found
 
     @property
     def _is_local(self) -> bool:

@@ -1,0 +1,49 @@
+"""What is shown while a run goes on."""
+
+import pytest
+
+from windtunnel.cli.live import LiveView
+from windtunnel.lab.load.conductor import Tick
+from windtunnel.lab.load.plan import closed_schedule
+
+_SCHEDULE = closed_schedule(users=4, spawn_rate_per_s=None, warmup_s=2, duration_s=18)
+
+
+def _tick(worker: int, at_s: float, *, requests: int = 10, failures: int = 0) -> Tick:
+    return Tick(
+        worker=worker,
+        at_s=at_s,
+        users=2,
+        requests=requests,
+        failures=failures,
+        latencies_s=[0.05] * 9 + [0.2],
+    )
+
+
+def test_without_a_terminal_there_is_a_line_every_five_seconds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A CI log of one line a second hides everything else in it."""
+    with LiveView(_SCHEDULE, processes=1) as live:
+        for second in range(1, 21):
+            live.tick(_tick(0, float(second)))
+
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in lines] == ["1", "6", "11", "16"]
+    assert "warm-up" in lines[0]
+    assert "counting" in lines[1]
+
+
+def test_a_line_is_the_sum_of_all_workers(capsys: pytest.CaptureFixture[str]) -> None:
+    """Half of the load, shown as the whole, sends people looking for the other half."""
+    with LiveView(_SCHEDULE, processes=2) as live:
+        live.tick(_tick(0, 1.0))
+        assert capsys.readouterr().err == ""
+        live.tick(_tick(1, 1.1, requests=30, failures=3))
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "4 users" in line
+    assert "40 requests/s" in line
+    assert "p50 50 ms" in line
+    assert "p95 200 ms" in line
+    assert "3 errors" in line

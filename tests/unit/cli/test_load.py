@@ -1,0 +1,66 @@
+"""What a run's outcome is to a script, and to a person."""
+
+from typing import Any
+
+import pytest
+
+from windtunnel.cli.load import exit_status, result_lines
+
+_GOOD: dict[str, Any] = {
+    "requests": 100,
+    "failures": 0,
+    "throughput_rps": 18.24,
+    "latency_s": {"p50": 0.05, "p90": 0.1, "p95": 0.142, "p99": 0.2, "max": 0.3},
+    "valid": True,
+    "reasons": [],
+    "objectives": [],
+    "errors": [],
+    "users": {"wanted": 4, "reached": 4},
+    "measured_s": 30.0,
+    "hardware": {"instances": "ml.c5.large (stand-in: 2 of 2 vCPU)"},
+}
+
+
+def _verdict(outcome: str) -> dict[str, str]:
+    return {"objective": "p95=150ms", "outcome": outcome, "reason": "because"}
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({}, 0),
+        ({"objectives": [_verdict("held")]}, 0),
+        ({"objectives": [_verdict("held"), _verdict("missed")]}, 1),
+        ({"objectives": [_verdict("undecided")]}, 1),
+        ({"failures": 100}, 1),
+        ({"failures": 99}, 0),
+        ({"valid": False, "reasons": ["the generator fell behind"]}, 3),
+        ({"valid": False, "reasons": ["x"], "objectives": [_verdict("missed")]}, 3),
+        ({"valid": False, "reasons": ["interrupted"]}, 130),
+    ],
+)
+def test_the_status_says_how_a_run_ended(change: dict[str, object], status: int) -> None:
+    """Pipelines act on the number alone."""
+    assert exit_status({**_GOOD, **change}) == status
+
+
+def test_a_person_reads_the_run_in_a_few_lines() -> None:
+    """The answer to `how fast is it` must not need a browser."""
+    lines = result_lines({**_GOOD, "objectives": [_verdict("held")]})
+
+    assert lines == [
+        "on        ml.c5.large (stand-in: 2 of 2 vCPU)",
+        "rate      18.2 requests/s by 4 of 4 users",
+        "latency   p50 50 ms  p90 100 ms  p95 142 ms  p99 200 ms  max 300 ms",
+        "requests  100 in 30 s, 0 failed (0%)",
+        "held      p95=150ms: because",
+    ]
+
+
+def test_errors_are_listed_with_what_one_of_them_said() -> None:
+    """`12 failed` is the beginning of a question."""
+    error = {"kind": "ModelError (424)", "count": 100, "example": "out of memory"}
+    lines = result_lines({**_GOOD, "failures": 100, "errors": [error]})
+
+    assert lines[-1] == "error     100 x ModelError (424): out of memory"
+    assert not any(line.startswith("latency") for line in lines)
