@@ -65,7 +65,8 @@ class Attendant:
             container = await self._launch(number)
         except (LaunchError, OSError) as error:
             self._last_loss = str(error)
-            self._step(Event.ENDED)
+            is_final = isinstance(error, LaunchError) and error.is_final
+            self._step(Event.REFUSED if is_final else Event.ENDED)
             return
         self._instance.is_foreign = container.is_foreign
         deadline_s = self._clock.monotonic_s() + self._instance.spec.startup_timeout_s
@@ -147,10 +148,12 @@ class Attendant:
 
     def _failure(self) -> str:
         count = self._life.crash_count
-        times = f" ({count} times in a row)" if count > 1 else ""
-        tail = self._log.tail()
+        times = f" {count} times in a row" if count > 1 else ""
+        what = f"The container failed{times}: {self._last_loss.rstrip('.')}."
+        # A container that says why it cannot serve has said what its log says.
+        tail = self._log.tail() if count else ""
         quote = f" Its last lines: {tail}" if tail else ""
-        return f"The container failed: {self._last_loss}{times}. Log: {self._log.path}.{quote}"
+        return f"{what} Log: {self._log.path}.{quote}"
 
     def _say(self, text: str) -> None:
         self._log.say(text, self._clock.now_s())

@@ -13,7 +13,11 @@ from typing import ClassVar
 
 
 class LaunchError(Exception):
-    """A container could not even be started, and why; another try may go better."""
+    """A container could not even be started, and why; unless final, another try may go better."""
+
+    def __init__(self, reason: str, *, is_final: bool = False) -> None:
+        super().__init__(reason)
+        self.is_final = is_final
 
 
 class Container(ABC):

@@ -7,6 +7,7 @@ attendant's business (`attendant.py`); the caller hears of it through `on_change
 
 import asyncio
 import logging
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from windtunnel.cloud.fleet.command_container import CommandOrder
 from windtunnel.cloud.fleet.container import Container
 from windtunnel.cloud.fleet.cores import Cores, machine_cores
 from windtunnel.cloud.fleet.downloads import Downloads, ModelData
+from windtunnel.cloud.fleet.environment import base_environment
 from windtunnel.cloud.fleet.images import ImageKind
 from windtunnel.cloud.fleet.instance import Instance, InstanceSpec, StartFailedError
 from windtunnel.cloud.fleet.logs import Log
@@ -199,10 +201,11 @@ class Fleet:
             order = Order(
                 id=f"{instance.id}.{number}",
                 model_dir=data.directory,
-                environment=instance.spec.environment,
+                environment={**base_environment(), **instance.spec.environment},
                 socket_dir=work_dir,
                 cpus=instance.cpus,
-                nice=self._nice,
+                # The zygote sets it, and only a privileged one could set it lower than its own.
+                nice=min(19, os.getpriority(os.PRIO_PROCESS, 0) + self._nice),
             )
             return await tensorflow_container.launch(self._zygote, order, log.descriptor)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from windtunnel.cloud.fleet.container import Container, LaunchError
-from windtunnel.cloud.fleet.zygote import Fork, Order, Zygote, ZygoteError
+from windtunnel.cloud.fleet.zygote import Fork, Order, Zygote, ZygoteError, ZygoteGivenUpError
 from windtunnel.core import limits
 
 # The leader has ended and its group is killed, so the pipe's end is near.
@@ -94,7 +94,8 @@ async def launch(zygote: Zygote, order: Order, log_descriptor: int) -> Tensorflo
         pipe.transport.close()
         shutil.rmtree(order.socket_dir, ignore_errors=True)
         if isinstance(error, ZygoteError):
-            raise LaunchError(str(error)) from error
+            is_final = isinstance(error, ZygoteGivenUpError)
+            raise LaunchError(str(error), is_final=is_final) from error
         raise
     finally:
         os.close(status_end)

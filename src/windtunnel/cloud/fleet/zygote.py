@@ -6,10 +6,11 @@ JSON over a socket pair; descriptors travel beside them:
 
     to it      {"start": id, "model_dir", "environment", "socket_dir", "cpus", "nice"}
                and two descriptors, [log, status]
-    from it    {"event": "warm"}, {"event": "started", "id", "pid"},
-               {"event": "exited", "id", "pid", "status"}
+    from it    {"event": "warm"}, or {"event": "failed", "reason"} when it never will be,
+               {"event": "started", "id", "pid"}, {"event": "exited", "id", "pid", "status"}
 
-Its forks die with it, by the kernel's doing; it is started again, and so are they, by the fleet.
+A fork leads a process group, which the zygote kills before it says that the fork exited. Its forks
+die with it, by the kernel's doing; it is started again, and so are they, by the fleet.
 """
 
 import asyncio
@@ -31,7 +32,13 @@ from windtunnel.cloud.fleet.logs import Log
 from windtunnel.core import limits
 from windtunnel.core.supervision import Supervisor, kill_group, kill_tree
 
-PROGRAM = (sys.executable, "-I", "-m", "windtunnel.serving.zygote")
+# What numpy and TensorFlow read at their import must be in the environment before; only the program
+# itself knows what that is, and this process may not import it.
+_MAIN = (
+    "import os, sys; from windtunnel.serving.zygote import ENVIRONMENT, main; "
+    "os.environ.update(ENVIRONMENT); sys.exit(main(sys.argv[1:]))"
+)
+PROGRAM = (sys.executable, "-I", "-c", _MAIN)
 _READ_BYTES = 64 * 1024
 _STOP_GRACE_S = 1.0
 # From SIGKILL to the zygote's word that the process is gone: memory is given back in between.
@@ -42,6 +49,10 @@ logger = logging.getLogger(__name__)
 
 class ZygoteError(Exception):
     """No fork can be had, and why."""
+
+
+class ZygoteGivenUpError(ZygoteError):
+    """The zygote cannot get warm: the next fork would fail like this one."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +123,8 @@ class Zygote:
         self._wanted = asyncio.Event()
         self._warm: asyncio.Future[None]
         self._keeping: asyncio.Task[None] | None = None
+        # Its own words for why it cannot get warm.
+        self._failure = ""
 
     def open(self) -> None:
         """Begin to warm up; return at once."""
@@ -161,7 +174,7 @@ class Zygote:
             await self._wanted.wait()
             was_warm = await self._live()
             failure_count = 0 if was_warm else failure_count + 1
-            if failure_count >= limits.ZYGOTE_FAILURE_COUNT_MAX:
+            if self._failure or failure_count >= limits.ZYGOTE_FAILURE_COUNT_MAX:
                 self._give_up(failure_count)
                 failure_count = 0
             else:
@@ -169,12 +182,14 @@ class Zygote:
 
     def _give_up(self, failure_count: int) -> None:
         reason = (
-            f"The TensorFlow process cannot start; it ended {failure_count} times in a row. "
-            f"Its log is {self.log.path}: {self.log.tail()}"
+            self._failure
+            or f"it ended {failure_count} times in a row before it was ready: {self.log.tail()}"
         )
+        reason = f"the TensorFlow process cannot start (its log is {self.log.path}): {reason}"
         logger.error(reason)
+        self._failure = ""
         self._wanted.clear()
-        self._warm.set_exception(ZygoteError(reason))
+        self._warm.set_exception(ZygoteGivenUpError(reason))
         # Taken note of: nobody may be waiting.
         self._warm.exception()
 
@@ -230,13 +245,15 @@ class Zygote:
             if not self._warm.done():
                 self._warm.set_result(None)
             return
+        if message["event"] == "failed":
+            self._failure = str(message["reason"])
+            return
         fork = self._forks.get(message["id"])
         if fork is None:
             logger.warning("the zygote speaks of a fork it was not asked for: %s", message)
         elif message["event"] == "started" and not fork.started.done():
             fork.started.set_result(message["pid"])
         elif message["event"] == "exited":
-            kill_group(message["pid"])
             self._end(fork, describe_status(message["status"]))
 
     def _lose_forks(self) -> None:

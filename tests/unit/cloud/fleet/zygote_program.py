@@ -46,7 +46,7 @@ def lead(order: dict[str, Any], parent: int, log: int, status: int) -> None:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.sched_setaffinity(0, order["cpus"])
-    os.nice(order["nice"])
+    os.setpriority(os.PRIO_PROCESS, 0, order["nice"])
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.environ.update(order["environment"])
@@ -57,7 +57,7 @@ def lead(order: dict[str, Any], parent: int, log: int, status: int) -> None:
 
     os.write(1, f"leader serves {order['model_dir']}\n".encode())
     if mode == "refuse":
-        say(event="failed", reason="the model has no signature")
+        say(event="failed", reason="the model has no signature.")
         os._exit(1)
     if mode == "crash":
         os.write(1, b"boom\n")
@@ -123,9 +123,15 @@ class Zygote:
 def main() -> None:
     """Obey orders until the control socket ends."""
     join_parent()
-    if os.environ.get("HOME", "").endswith("cold"):
+    home = os.environ.get("HOME", "")
+    if home == "/cold":
         sys.exit("cannot import tensorflow")
     zygote = Zygote(socket.socket(fileno=int(sys.argv[sys.argv.index("--control-fd") + 1])))
+    if home == "/threads":
+        zygote.say(event="failed", reason="importing left 3 threads")
+        sys.exit(1)
+    if home == "/mad":
+        zygote.control.sendall(b"not json\n")
     signal.signal(signal.SIGCHLD, zygote.reap)
     zygote.say(event="warm")
     zygote.obey()
