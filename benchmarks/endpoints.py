@@ -13,6 +13,8 @@ from benchmarks.machine import tree
 from windtunnel.cli.cloud_process import CloudProcess
 
 ROLE = "arn:aws:iam::000000000000:role/benchmarks"
+IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-inference:2.19-cpu"
+BUCKET = "benchmarks"
 ECHO_SERVER = Path(__file__).parent / "echo_server.py"
 
 
@@ -26,6 +28,14 @@ def client(session: boto3.Session, cloud: CloudProcess, service: str) -> Any:
         aws_access_key_id=owner.access_key_id,
         aws_secret_access_key=owner.secret_access_key,
     )
+
+
+def upload(session: boto3.Session, cloud: CloudProcess, archive: Path, key: str) -> str:
+    """Upload an archive and return its S3 URI."""
+    s3 = client(session, cloud, "s3")
+    s3.create_bucket(Bucket=BUCKET)
+    s3.upload_file(str(archive), BUCKET, key)
+    return f"s3://{BUCKET}/{key}"
 
 
 @contextlib.contextmanager
