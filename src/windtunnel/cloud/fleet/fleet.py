@@ -100,7 +100,8 @@ class Fleet:
         self._downloads = Downloads(supervisor, s3_socket_path, home.models)
         self._zygote = Zygote(supervisor, home.logs / "zygote.log", zygote_program)
         self._members: dict[Instance, _Member] = {}
-        self._disposals: set[asyncio.Task[None]] = set()
+        # Instances that are being ended, and the tasks that do it.
+        self._disposals: dict[asyncio.Task[None], _Member] = {}
         self._tidying: asyncio.Task[None] | None = None
         self._rotating: asyncio.Task[None] | None = None
         self._is_closing = False
@@ -139,8 +140,13 @@ class Fleet:
     async def close(self) -> None:
         """End everything within a few seconds; starts that are under way fail."""
         self._is_closing = True
-        members = list(self._members)
-        await asyncio.gather(*(self._dispose(each, limits.CLOSE_GRACE_S) for each in members))
+        for instance in list(self._members):
+            self._begin_end(instance, limits.CLOSE_GRACE_S)
+        if self._disposals:
+            await asyncio.wait(self._disposals, timeout=limits.CLOSE_GRACE_S)
+        # What was being stopped with SageMaker's longer grace is not given the rest of it.
+        for member in self._disposals.values():
+            member.task.cancel()
         if self._disposals:
             await asyncio.wait(self._disposals)
         await self._downloads.close()
@@ -228,17 +234,19 @@ class Fleet:
 
     async def _dispose(self, instance: Instance, grace_s: float) -> None:
         """End an instance, completely even when the caller is cancelled meanwhile."""
-        if instance not in self._members:
-            return
-        task = asyncio.create_task(self._end(instance, grace_s))
-        self._disposals.add(task)
-        task.add_done_callback(self._disposals.discard)
-        await asyncio.shield(task)
+        if instance in self._members:
+            await asyncio.shield(self._begin_end(instance, grace_s))
 
-    async def _end(self, instance: Instance, grace_s: float) -> None:
+    def _begin_end(self, instance: Instance, grace_s: float) -> "asyncio.Task[None]":
         member = self._members.pop(instance)
         member.attendant.stop_grace_s = grace_s
         member.task.cancel()
+        ending = asyncio.create_task(self._end(instance, member))
+        self._disposals[ending] = member
+        ending.add_done_callback(self._disposals.pop)
+        return ending
+
+    async def _end(self, instance: Instance, member: _Member) -> None:
         await asyncio.wait({member.task})
         if not member.task.cancelled() and (error := member.task.exception()) is not None:
             logger.error("the attendant of %s failed", instance.id, exc_info=error)

@@ -367,6 +367,27 @@ def test_close_ends_what_ignores_every_hint(play: Play, monkeypatch: pytest.Monk
     play(story)
 
 
+@pytest.mark.parametrize("kind", ["command", "tensorflow"])
+def test_close_does_not_wait_for_a_long_stop(
+    play: Play, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """SIGTERM to `up` ends it in seconds, also while a deleted endpoint has its half minute."""
+    monkeypatch.setattr(limits, "STOP_GRACE_S", 1000.0)
+    monkeypatch.setattr(limits, "CLOSE_GRACE_S", 0.1)
+
+    async def story(cloud: Cloud) -> None:
+        spec = cloud.command("stubborn") if kind == "command" else cloud.tensorflow("stubborn")
+        instance = await cloud.start(spec)
+        stopping = asyncio.create_task(cloud.fleet.stop(instance))
+        await asyncio.sleep(0)
+        await cloud.fleet.close()
+        await asyncio.wait({stopping})
+
+        assert stopping.exception() is None
+
+    play(story)
+
+
 @on_both_loops
 def test_a_cancelled_start_leaves_nothing(play: Play) -> None:
     """An endpoint deleted while it is created takes its half-started instances along."""
