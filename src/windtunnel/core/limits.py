@@ -136,9 +136,10 @@ FETCH_COUNT_MAX = 2
 PORT_FIRST = 16_384
 PORT_LAST = 32_767
 PORT_BLOCK_SIZE = 200
-# A TensorFlow model server's own memory after the fork: 29 MiB once a model is loaded, 53 MiB after
-# 20 pictures (2026-11-22, TensorFlow 2.21, 10 layers at 256x256); three times that for a queue.
-MODEL_SERVER_BYTES = 150 * MIB
+# A TensorFlow model server's own memory after the fork: 58 MiB when it is warm, at most 123 MiB
+# with 4 users at once, 170 with 64, 297 with 240 (2026-11-22, TensorFlow 2.21, 10 layers at
+# 256x256, bodies of 0.7 MB). Several servers share their users, hence not the largest.
+MODEL_SERVER_BYTES = 256 * MIB
 # For each byte of a SavedModel: 1.06 to 1.09 were measured with it (190 and 762 MiB of weights);
 # more, because frozen graphs and fused kernels keep second copies.
 MODEL_BYTES_FACTOR = 2.0

@@ -35,8 +35,8 @@ def test_what_fits_is_admitted_and_what_does_not_is_told_how_it_would() -> None:
 
     assert refusal("tensorflow", EIGHT, 100 * MIB, needed + MEMORY_RESERVE_BYTES) is None
     assert refusal("tensorflow", EIGHT, 100 * MIB, needed + MEMORY_RESERVE_BYTES - 1) == (
-        "This machine has not enough memory: the instance needs about 2.7 GiB for 8 model servers, "
-        "and 2.7 GiB is free for instances. To make it fit, lower SAGEMAKER_TFS_INSTANCE_COUNT, "
+        "This machine has not enough memory: the instance needs about 3.6 GiB for 8 model servers, "
+        "and 3.6 GiB is free for instances. To make it fit, lower SAGEMAKER_TFS_INSTANCE_COUNT, "
         "delete another endpoint, or ask for fewer instances."
     )
     assert refusal("command", {}, 0, 0) == (
