@@ -6,6 +6,7 @@ attendant's business (`attendant.py`); the caller hears of it through `on_change
 """
 
 import asyncio
+import itertools
 import logging
 import os
 import shutil
@@ -97,6 +98,10 @@ class Fleet:
         self._log_folder = home.logs / "endpoints"
         self._cores = Cores(machine_cores())
         self._ledger = Ledger()
+        # Where to begin looking for ports: at a place of the home's own, so that two clouds rarely
+        # meet, and further on each time, so that a restarted server does not find its port still
+        # lingering.
+        self._port_blocks = itertools.count(int(home.id, 16) % block_count())
         self._downloads = Downloads(supervisor, s3_socket_path, home.models)
         self._zygote = Zygote(supervisor, home.logs / "zygote.log", zygote_program)
         self._members: dict[Instance, _Member] = {}
@@ -227,8 +232,7 @@ class Fleet:
             directory=directory,
             cpus=instance.cpus,
             nice=self._nice,
-            # Where a home begins to look is its own, so that two clouds rarely meet.
-            port_block=int(self._home.id, 16) % block_count(),
+            port_block=next(self._port_blocks) % block_count(),
         )
         return await command_container.launch(self._supervisor, order, log.descriptor)
 

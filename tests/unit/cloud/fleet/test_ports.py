@@ -26,14 +26,15 @@ def test_blocks_never_overlap_even_between_clouds() -> None:
 
 def test_a_block_whose_port_is_taken_is_passed_over() -> None:
     """A stranger's server on the port is not taken for the instance."""
-    first = ports.claim()
+    first = ports.claim(50)
     port = first.bind_port
     first.release()
     with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         stranger.bind(("127.0.0.1", port))
         stranger.listen()
 
-        block = ports.claim()
+        block = ports.claim(50)
 
     assert block.bind_port > port
     block.release()
