@@ -22,6 +22,7 @@ from windtunnel.core.supervision import Supervisor
 _STOP_GRACE_S = 2.0
 _HEAD_TIMEOUT_S = 5.0
 _ERROR_CHARACTERS_MAX = 300
+_ENDING = "The cloud is ending."
 
 # The URL, and the ETag it had.
 Version = tuple[str, str]
@@ -52,6 +53,7 @@ class Downloads:
         self._slots = asyncio.Semaphore(limits.FETCH_COUNT_MAX)
         self._fetches: dict[Version, _Fetch] = {}
         self._known: dict[Version, ModelData] = {}
+        self._is_closed = False
 
     async def get(self, url: str) -> ModelData:
         """Return where the archive at a URL is unpacked, or raise `ModelDataError`."""
@@ -61,6 +63,8 @@ class Downloads:
         if known is not None and known.directory.is_dir():
             return known
         fetch = self._fetches.get(version)
+        if self._is_closed:
+            raise ModelDataError(_ENDING)
         if fetch is None:
             task = asyncio.create_task(self._fetch(url, bucket, key))
             fetch = self._fetches[version] = _Fetch(task)
@@ -68,7 +72,7 @@ class Downloads:
         try:
             await asyncio.wait({fetch.task})
             if fetch.task.cancelled():
-                raise ModelDataError("The cloud is ending.")
+                raise ModelDataError(_ENDING)
             return fetch.task.result()
         finally:
             fetch.waiter_count -= 1
@@ -84,6 +88,7 @@ class Downloads:
 
     async def close(self) -> None:
         """Give up every fetch; those who wait for one are told."""
+        self._is_closed = True
         tasks = {fetch.task for fetch in self._fetches.values()}
         for task in tasks:
             task.cancel()

@@ -172,19 +172,20 @@ class Fleet:
         )
 
     async def _model_data(self, spec: InstanceSpec, kind: ImageKind) -> ModelData | None:
-        if self._is_closing or self._tidying is None:
-            raise StartFailedError("The cloud is ending.")
         if spec.model_data_url is None:
             if kind == "tensorflow":
                 raise StartFailedError(
                     "The model has no ModelDataUrl: there is no archive to serve."
                 )
             return None
-        # Tidying removes folders that nobody uses yet.
-        await asyncio.shield(self._tidying)
+        if self._tidying is not None:
+            # It removes folders that nobody uses yet.
+            await asyncio.wait({self._tidying})
         return await self._downloads.get(spec.model_data_url)
 
     def _admit(self, instance: Instance, kind: ImageKind, data: ModelData | None) -> None:
+        if self._is_closing:
+            raise StartFailedError("The cloud is ending.")
         environment = instance.spec.environment
         model_bytes = 0 if data is None else data.unpacked_bytes
         free_bytes = memory.available_bytes() - self._ledger.promised_bytes
@@ -260,9 +261,13 @@ class Fleet:
 
     def _tidy(self) -> None:
         """Bound what earlier starts of this home left; runs before any instance is there."""
-        self._log_folder.mkdir(parents=True, exist_ok=True)
-        logs.prune(self._log_folder, limits.INSTANCE_LOG_COUNT_MAX)
-        model_cache.prune(self._home.models, limits.MODEL_CACHE_BYTES_MAX)
+        try:
+            self._log_folder.mkdir(parents=True, exist_ok=True)
+            logs.prune(self._log_folder, limits.INSTANCE_LOG_COUNT_MAX)
+            model_cache.prune(self._home.models, limits.MODEL_CACHE_BYTES_MAX)
+        except OSError:
+            # An untidy home serves all the same.
+            logger.exception("the home %s could not be tidied", self._home.path)
 
     async def _rotate_logs(self) -> None:
         while True:
