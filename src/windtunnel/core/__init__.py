@@ -1,1 +1,1 @@
-"""What every room may use: time, limits, errors, the home, processes. Standard library and psutil only."""
+"""What every room may use: time, limits, errors, the home, processes; little is imported here."""

@@ -236,7 +236,7 @@ MODEL_SERVER_QUEUE_COUNT_MAX = 2048
 MODEL_SERVER_QUEUE_BYTES_MAX = 1 * GIB
 # Threads of one model server that decode, infer and encode. TensorFlow Serving has 4 a core for
 # REST; here each also holds the tensors of its request, and a U-Net's are tens of MB.
-MODEL_SERVER_THREADS_PER_CORE = 2
+MODEL_SERVER_THREADS_PER_CORE = 1
 MODEL_SERVER_THREAD_COUNT_MAX = 16
 # Model servers of one container. Each is a process with the model's weights: 64 is the greatest
 # vCPU count of the workshop's instance. Guess.

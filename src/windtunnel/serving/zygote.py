@@ -1,6 +1,7 @@
 """The process that has TensorFlow imported and forks containers, for a cloud that starts many.
 
-Started as `python -m windtunnel.serving.zygote --control-fd N`. On the control socket, lines of JSON:
+Started as `python -m windtunnel.serving.zygote --control-fd N`. On the control socket, lines of
+JSON:
 
     in    {"start": id, "model_dir", "environment": {}, "socket_dir", "cpus": [], "nice"}
           with two descriptors (SCM_RIGHTS): the container's log, and where it reports
