@@ -31,9 +31,9 @@ _BLOCK_COUNT = 30
 _RESAMPLE_COUNT = 1000
 _SEED = 406
 CONFIDENCE = 0.95
-# Repeated runs of one setting on one quiet machine differ by a few percent. Guess, to be replaced
-# by a measurement of repeated runs.
-DIFFERENCE_MIN = 0.03
+# Repeated runs of one setting on one quiet machine differ by a few percent; on a busy one by far
+# more, which a run's own warnings say. Guess, to be replaced by a measurement of repeated runs.
+DIFFERENCE_MIN = 0.05
 # Relative width of the latency classes that percentiles of resamples are read from.
 _CLASS_WIDTH = 0.002
 _PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}

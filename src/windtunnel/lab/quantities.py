@@ -10,6 +10,8 @@ from windtunnel.core.errors import UsageError
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+# Percentages are written to a hundredth.
+_TRACE = 0.0001
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -69,7 +71,9 @@ def format_rate(per_s: float) -> str:
 
 
 def format_percent(share: float) -> str:
-    """Return a fraction as a percentage, to three significant digits."""
+    """Return a fraction as a percentage, to three significant digits; a trace is not called none."""
+    if 0 < share < _TRACE:
+        return f"under {_digits(_TRACE * 100)}%"
     return f"{_digits(share * 100)}%"
 
 

@@ -71,7 +71,15 @@ def summarise(
     lag_s = (measurement.sent_s - measurement.due_s)[counted]
     count, failures = int(counted.sum()), int(counted.sum() - good.sum())
     latency = distribution(latency_s)
-    conduct = _conduct(plan, measurement, window, lag_s, latency["p50"])
+    shared = hardware if hardware["fidelity"] == "stand-in" else {}
+    conduct = _conduct(
+        plan,
+        measurement,
+        window,
+        lag_s=lag_s,
+        latency_s_median=latency["p50"],
+        busy_share_at_start=shared.get("busy_share_at_start", 0.0),
+    )
     reasons = validity.reasons(conduct)
     verdicts = [_verdict(objective, latency_s, failures) for objective in wanted]
     ended_in_window = (measurement.done_s >= window.start_s) & (measurement.done_s < window.end_s)
@@ -107,8 +115,10 @@ def _conduct(
     plan: Plan,
     measurement: Measurement,
     window: Window,
+    *,
     lag_s: Floats,
     latency_s_median: float | None,
+    busy_share_at_start: float,
 ) -> validity.Conduct:
     workers = measurement.workers
     schedule = plan.schedule
@@ -125,6 +135,7 @@ def _conduct(
         loop_lag_s_p99=max((worker.loop_lag_s_p99 for worker in workers), default=0.0),
         cpu_share_max=max((worker.cpu_share for worker in workers), default=0.0),
         ramp_overlap_s=max(0.0, schedule.ramp_s - window.start_s),
+        busy_share_at_start=busy_share_at_start,
     )
 
 

@@ -62,3 +62,11 @@ def test_durations_are_written_as_people_read_them(seconds: float, text: str) ->
 def test_sizes_are_written_as_people_read_them(count: int, text: str) -> None:
     """AWS counts its limits in bytes; people in megabytes."""
     assert quantities.format_bytes(count) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0, "0%"), (0.00001, "under 0.01%"), (0.0012, "0.12%"), (0.355, "35.5%")]
+)
+def test_a_trace_of_errors_is_not_called_none(share: float, text: str) -> None:
+    """Nine failures in a million are a bug report, not zero."""
+    assert quantities.format_percent(share) == text

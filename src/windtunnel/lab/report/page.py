@@ -91,7 +91,7 @@ def _several(seen: Sequence[RunView], plots: Plots) -> tuple[str, Html]:
         [
             tag("div", f"{len(seen)} load runs · {sections.started(first)}", cls="brand"),
             tag("h1", title),
-            sections.invalid(seen),
+            sections.doubts(seen),
             sections.overview(seen),
             sections.curves(seen, plots),
             *(

@@ -84,7 +84,7 @@ def tiles(view: RunView) -> Html:
     latency = summary["latency_s"]
     failures = summary["failures"]
     numbers = [
-        ("throughput", format_rate(summary["throughput_rps"]), "requests/s"),
+        ("requests/s", format_rate(summary["throughput_rps"]), ""),
         *((name, *_value(latency[name])) for name in ("p50", "p90", "p95", "p99", "max")),
         ("failed", f"{failures:,}", f"of {summary['requests']:,}"),
     ]
@@ -127,14 +127,24 @@ def errors(view: RunView) -> Html:
     return tag("section", *pieces, cls="card")
 
 
-def invalid(seen: Sequence[RunView]) -> Html:
-    """Return which runs may not be believed, before anything is made of them."""
-    lines = [
-        tag("li", f"{view.label} is invalid: {', '.join(view.run.summary['reasons'])}")
-        for view in seen
-        if not view.run.summary["valid"]
+def doubts(seen: Sequence[RunView]) -> Html:
+    """Return which runs may not be believed, or not quite, before anything is made of them."""
+    summaries = [(view.label, view.run.summary) for view in seen]
+    void = [
+        tag("li", f"{label} is invalid: {reason}")
+        for label, summary in summaries
+        for reason in summary["reasons"]
     ]
-    return tag("ul", *lines, cls="notes bad") if lines else Html("")
+    doubtful = [
+        tag("li", f"{label}: {warning}")
+        for label, summary in summaries
+        for warning in summary["warnings"]
+    ]
+    return join(
+        tag("ul", *lines, cls=f"notes {cls}")
+        for cls, lines in (("bad", void), ("warn", doubtful))
+        if lines
+    )
 
 
 def overview(seen: Sequence[RunView]) -> Html:
