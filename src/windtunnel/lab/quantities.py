@@ -71,7 +71,7 @@ def format_rate(per_s: float) -> str:
 
 
 def format_percent(share: float) -> str:
-    """Return a fraction as a percentage, to three significant digits; a trace is not called none."""
+    """Return a fraction as a percentage, to three digits; a trace is not called none."""
     if 0 < share < _TRACE:
         return f"under {_digits(_TRACE * 100)}%"
     return f"{_digits(share * 100)}%"
