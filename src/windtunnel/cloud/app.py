@@ -77,6 +77,7 @@ async def opened(options: Options) -> AsyncIterator[str]:
             log.warning("Ended %d processes that an earlier cloud of this home left.", swept)
         socket_directory = stack.enter_context(home.socket_directory())
         supervisor = Supervisor(generation)
+        stack.callback(supervisor.close)
         stack.push_async_callback(supervisor.stop_all, limits.STOP_GRACE_S)
         clock = SystemClock()
 

@@ -32,13 +32,8 @@ from windtunnel.cloud.fleet.logs import Log
 from windtunnel.core import limits
 from windtunnel.core.supervision import Supervisor, kill_group, kill_tree
 
-# What numpy and TensorFlow read at their import must be in the environment before; only the program
-# itself knows what that is, and this process may not import it.
-_MAIN = (
-    "import os, sys; from windtunnel.serving.zygote import ENVIRONMENT, main; "
-    "os.environ.update(ENVIRONMENT); sys.exit(main(sys.argv[1:]))"
-)
-PROGRAM = (sys.executable, "-I", "-c", _MAIN)
+# `-I`: nothing of the directory or the variables of whoever runs `up` reaches it.
+PROGRAM = (sys.executable, "-I", "-m", "windtunnel.serving.zygote")
 _READ_BYTES = 64 * 1024
 _STOP_GRACE_S = 1.0
 # From SIGKILL to the zygote's word that the process is gone: memory is given back in between.
