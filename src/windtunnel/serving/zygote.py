@@ -217,10 +217,10 @@ def lead(model_dir: Path, socket_dir: Path, status: int, lifeline: int | None) -
 
 def _warm(control: socket.socket, lifeline: int | None) -> int:
     """Import everything that a container needs, then fork on demand."""
+    # Read by the libraries when they are loaded, which is now: numpy comes with the next line.
+    os.environ.update(ENVIRONMENT)
     from windtunnel.serving.container import import_engines
 
-    # Read by the libraries when they are loaded, which is now.
-    os.environ.update(ENVIRONMENT)
     import_engines()
     count = thread_count()
     if count not in {None, 1}:
