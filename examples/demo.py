@@ -93,16 +93,22 @@ def empty_home(path: Path) -> Home:
     return home
 
 
-def windtunnel(arguments: Sequence[str], home: Home | None = None) -> bytes:
-    """Show a command and run it; return what it printed."""
+def windtunnel(arguments: Sequence[str], home: Home | None = None, *, brief: bool = False) -> bytes:
+    """Show a command and run it; return what it printed. Brief: of its talk, the last line."""
     console.print(f"   $ {shlex.join(['windtunnel', *arguments])}", soft_wrap=True)
     where = [] if home is None else ["--home", str(home.path)]
     done = subprocess.run(
         [sys.executable, "-m", "windtunnel", *arguments, *where],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if brief else None,
         check=False,
     )
-    if done.returncode not in (0, _INVALID):
+    failed = done.returncode not in (0, _INVALID)
+    if brief:
+        said = done.stderr.decode().rstrip().splitlines()
+        for line in said if failed else said[-1:]:
+            console.print(f"   {line}", soft_wrap=True)
+    if failed:
         raise SystemExit(done.returncode)
     return done.stdout
 
@@ -111,7 +117,7 @@ def deploy(cloud: CloudProcess, sample: Path, name: str, environment: dict[str, 
     """Deploy the sample under a name, with some variables."""
     options = [word for pair in environment.items() for word in ("--env", "=".join(pair))]
     archive = str(sample / "model.tar.gz")
-    windtunnel(["deploy", archive, "--endpoint-name", name, *options], cloud.home)
+    windtunnel(["deploy", archive, "--endpoint-name", name, *options], cloud.home, brief=True)
 
 
 def check_mask(cloud: CloudProcess, sample: Path, name: str) -> None:
@@ -146,7 +152,7 @@ def measure(cloud: CloudProcess, sample: Path, name: str, environment: dict[str,
     deploy(cloud, sample, endpoint_name, environment)
     check_mask(cloud, sample, endpoint_name)
     load(cloud, sample, endpoint_name, ROOT / name)
-    windtunnel(["clean", "--endpoint-name", endpoint_name, "--yes"], cloud.home)
+    windtunnel(["clean", "--endpoint-name", endpoint_name, "--yes"], cloud.home, brief=True)
 
 
 def show_comparison() -> None:
@@ -165,13 +171,20 @@ def show_comparison() -> None:
             f"{other.before * scale:.1f}{unit}",
             f"{one.after * scale:.1f}{unit}",
             f"{min(one.low, other.low):.2f} to {max(one.high, other.high):.2f}",
-            one.verdict if one.verdict == other.verdict else "no real difference",
+            both(one.verdict, other.verdict),
         )
     Console(highlight=False).print(table)
     for run in (default, tuned, again):
         if not run.summary["valid"]:
             reasons = "; ".join(run.summary["reasons"])
             console.print(f"   [yellow]{run.summary['endpoint']} is INVALID: {reasons}[/yellow]")
+
+
+def both(one: str, other: str) -> str:
+    """Return what two verdicts come to: a difference only where they agree on it."""
+    if one == other or "too few" in one:
+        return one
+    return other if "too few" in other else "no real difference"
 
 
 def title(hardware: Mapping[str, Any]) -> str:
