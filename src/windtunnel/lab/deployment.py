@@ -217,7 +217,8 @@ class Deployment:
         self._progress.step(f"Uploading {order.archive.name}")
         with refusals.explained(f"bucket {bucket}"):
             try:
-                client.head_bucket(Bucket=bucket)
+                # The default bucket's name can be guessed, so somebody else may hold it and wait.
+                client.head_bucket(Bucket=bucket, **self._owner())
             except ClientError as error:
                 if not refusals.is_missing(error) or order.bucket is not None:
                     raise
@@ -236,6 +237,10 @@ class Deployment:
         size = order.archive.stat().st_size
         self._progress.done(f"Uploaded {order.archive.name} ({format_bytes(size)}) to {url}")
         return url
+
+    def _owner(self) -> dict[str, str]:
+        """Return what has S3 refuse another account's bucket, unless the bucket was named."""
+        return {} if self._order.bucket else {"ExpectedBucketOwner": self._target.account}
 
     def _create_bucket(self, bucket: str) -> None:
         client, region = self._target.s3(), self._target.region

@@ -22,6 +22,8 @@ from windtunnel.core.errors import UsageError
 from windtunnel.lab.measurement import Floats, Integers, Measurement
 
 _TIMES = ["due_s", "sent_s", "done_s"]
+# Of the directory as a whole; a change that an older reader would misread raises it.
+_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class RunDirectory:
         self, asked: Mapping[str, Any], summary: Mapping[str, Any], measurement: Measurement
     ) -> None:
         """Write everything but the report."""
-        self._asked.write_text(json.dumps(asked, indent=2) + "\n")
+        self._asked.write_text(json.dumps({"format": _FORMAT, **asked}, indent=2) + "\n")
         self._summary.write_text(json.dumps(summary, indent=2) + "\n")
         pq.write_table(
             _table(measurement),
@@ -94,6 +96,7 @@ class RunDirectory:
         """Return the run, or say what of it is missing."""
         try:
             asked = json.loads(self._asked.read_text())
+            found = asked["format"]
             summary = json.loads(self._summary.read_text())
             table = pq.read_table(self._requests)
             requests = Requests(
@@ -105,6 +108,10 @@ class RunDirectory:
             )
         except (OSError, ValueError, KeyError) as error:
             raise UsageError(f"{self.path} does not hold a load run: {error}") from error
+        if found != _FORMAT:
+            raise UsageError(
+                f"{self.path} holds a run of format {found}; this version reads {_FORMAT}."
+            )
         return Run(self.path, asked, summary, requests)
 
 

@@ -51,7 +51,7 @@ def reasons(conduct: Conduct) -> list[str]:
     found = []
     if conduct.is_interrupted:
         found.append("interrupted")
-    if conduct.workers_lost:
+    if conduct.workers_lost and not conduct.is_interrupted:
         found.append(f"{_count(conduct.workers_lost, 'load process', 'load processes')} lost")
     if conduct.request_count == 0:
         found.append("no request was due in the time that counts")

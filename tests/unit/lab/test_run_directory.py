@@ -75,3 +75,13 @@ def test_a_directory_without_a_run_is_named(tmp_path: Path) -> None:
     """`report` on the wrong directory must say which one it was."""
     with pytest.raises(UsageError, match="does not hold a load run"):
         RunDirectory(tmp_path).read()
+
+
+def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:
+    """Misreading last year's run is worse than not reading it."""
+    directory = RunDirectory(tmp_path)
+    directory.prepare()
+    directory.write({"format": 2}, {}, _measurement())
+
+    with pytest.raises(UsageError, match="of format 2"):
+        directory.read()

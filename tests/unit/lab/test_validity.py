@@ -58,7 +58,10 @@ def test_a_generator_may_be_late_by_a_millisecond_or_a_twentieth_of_the_median(
         ({"users_reached": 3}, "only 3 of 4 users"),
         ({"is_cut_short": True}, "no room"),
         ({"request_count": 0}, "no request"),
-        ({"is_interrupted": True, "users_reached": 1, "dropped_count": 4}, "interrupted"),
+        (
+            {"is_interrupted": True, "users_reached": 1, "dropped_count": 4, "workers_lost": 1},
+            "interrupted",
+        ),
     ],
 )
 def test_what_makes_a_run_invalid_is_said(change: dict[str, object], word: str) -> None:

@@ -70,7 +70,7 @@ class Conductor:
         self._readers: set[asyncio.Task[None]] = set()
 
     def run(self) -> Measurement:
-        """Run the plan to its end, or to Ctrl-C; return what was measured."""
+        """Run the plan to its end, or to SIGINT or SIGTERM; return what was measured."""
         return asyncio.run(self._run())
 
     async def _run(self) -> Measurement:
@@ -79,7 +79,8 @@ class Conductor:
             try:
                 head = await self._start(orders, "local" if self._plan.processes == 1 else "master")
                 loop = asyncio.get_running_loop()
-                loop.add_signal_handler(signal.SIGINT, self._interrupt, head)
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    loop.add_signal_handler(number, self._interrupt, head)
                 events = await self._follow(head, orders)
             finally:
                 await self._supervisor.stop_all(_STOP_GRACE_S)
@@ -137,7 +138,7 @@ class Conductor:
         return events
 
     def _interrupt(self, head: Process) -> None:
-        """End the run early; at the second Ctrl-C, without what was measured."""
+        """End the run early; when asked a second time, without what was measured."""
         self._interrupts += 1
         with contextlib.suppress(ProcessLookupError):
             head.send_signal(signal.SIGINT if self._interrupts == 1 else signal.SIGKILL)

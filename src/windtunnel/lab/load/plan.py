@@ -6,6 +6,7 @@ they travel through a pipe, never through a file, an argument or the environment
 """
 
 import json
+import resource
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from windtunnel.lab.quantities import format_bytes_exactly, format_duration, for
 
 # After the last user was started: what connections, caches and thread pools need to settle. Guess.
 _SETTLING_S = 1.0
+# Descriptors that a load process needs besides its connections: pipes, Locust's own sockets, files.
+_SPARE = 64
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,13 @@ def check_processes(processes: int, users: int) -> None:
         raise UsageError(f"--processes must be at most {limits.LOAD_PROCESS_COUNT_MAX}.")
     if processes > users:
         raise UsageError(f"{processes} processes have no use for {users} users: lower --processes.")
+    _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors != resource.RLIM_INFINITY and users / processes + _SPARE > descriptors:
+        raise UsageError(
+            f"{users:,} users in {processes} process(es) need more open connections than the "
+            f"{descriptors:,} that a process may have here: use more --processes, or raise "
+            "`ulimit -n`."
+        )
 
 
 @dataclass(frozen=True)

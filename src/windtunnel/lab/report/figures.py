@@ -267,7 +267,7 @@ def _layout(x_title: str, y_title: str) -> Figure:
     return {
         "xaxis": {**axis, "title": {"text": x_title}, "showgrid": False},
         "yaxis": {**axis, "title": {"text": y_title}},
-        "margin": {"l": 56, "r": 16, "t": 16, "b": 44},
+        "margin": {"l": 56, "r": 16, "t": 26, "b": 44},
         "height": 300,
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",

@@ -61,6 +61,17 @@ def test_processes_without_users_are_refused(processes: int, users: int) -> None
         check_processes(processes, users)
 
 
+def test_more_users_than_a_process_may_have_connections_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They would come back as thousands of `Too many open files`, in the name of the endpoint."""
+    monkeypatch.setattr("resource.getrlimit", lambda _which: (256, 1024))
+
+    check_processes(2, 1900)
+    with pytest.raises(UsageError, match="ulimit -n"):
+        check_processes(1, 1000)
+
+
 def test_what_will_be_sent_is_said_whole(payload_file: Path) -> None:
     """A person must be able to see a wrong payload before a minute of load, not after."""
     text = "\n".join(_plan(payload_file).lines())
