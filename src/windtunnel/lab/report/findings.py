@@ -89,6 +89,12 @@ def comparison(before: str, after: str, changes: Sequence[Change]) -> str:
     return f"{after} against {before}: {', '.join(parts)}"
 
 
+def distance(changes: Sequence[Change]) -> float:
+    """Return how far a run is from the one it is compared with; nothing where nothing is real."""
+    real = [change.ratio for change in changes if change.verdict in {"better", "worse"}]
+    return max((abs(float(np.log(ratio))) for ratio in real if ratio > 0), default=0.0)
+
+
 def _phrase(change: Change, name: str) -> str:
     if change.verdict not in {"better", "worse"}:
         return ""

@@ -86,7 +86,9 @@ def _several(seen: Sequence[RunView], plots: Plots) -> tuple[str, Html]:
     first, rest = seen[0], seen[1:]
     sampled = [Sampled.of(view.run) for view in seen]
     changes = [compare(sampled[0], each) for each in sampled[1:]]
-    title = findings.comparison(first.label, rest[-1].label, changes[-1])
+    # The headline is the run that moved furthest from the first, whatever came after it.
+    furthest = max(range(len(rest)), key=lambda number: findings.distance(changes[number]))
+    title = findings.comparison(first.label, rest[furthest].label, changes[furthest])
     return title, join(
         [
             tag("div", f"{len(seen)} load runs · {sections.started(first)}", cls="brand"),

@@ -201,6 +201,13 @@ def test_several_runs_are_compared_with_the_first(run: Callable[..., Run]) -> No
     assert words.count("<details") == 2
 
 
+def test_the_headline_is_the_run_that_differs_not_the_last_one(run: Callable[..., Run]) -> None:
+    """Measuring the first setting once more at the end is good practice, not the finding."""
+    text = page.render([run("default"), run("tuned", median_s=0.03), run("again")])
+
+    assert "<h1>tuned against default: p95" in text
+
+
 def test_equal_runs_are_called_equal(run: Callable[..., Run]) -> None:
     """The most common outcome of tuning is no difference, and it must be said."""
     assert "<h1>No real difference between a and b</h1>" in page.render([run("a"), run("b")])
