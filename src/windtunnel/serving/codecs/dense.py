@@ -22,6 +22,7 @@ import numpy.typing as npt
 import simdjson
 
 from windtunnel.core import limits
+from windtunnel.serving.codecs.digits import parse_digits
 from windtunnel.serving.tensors import TensorType, element_count
 
 _NUMBER_BYTES = b"0123456789.+-eE \t\r\n"
@@ -43,6 +44,12 @@ def parse_dense(text: bytes, wanted: TensorType) -> npt.NDArray[np.generic] | No
     """Return the tensor that a JSON array of numbers spells, or None where that is not proved."""
     if wanted.kind not in "fiu":
         return None
+    is_long = len(text) >= limits.DIGITS_TEXT_BYTES_MIN
+    tensor = parse_digits(text, wanted) if is_long else None
+    return _parse_numbers(text, wanted) if tensor is None else tensor
+
+
+def _parse_numbers(text: bytes, wanted: TensorType) -> npt.NDArray[np.generic] | None:
     # A parser keeps buffers of several times the largest text it has seen.
     is_kept = len(text) <= limits.PARSER_KEPT_BYTES_MAX
     parser = _parsers.kept if is_kept else simdjson.Parser()
