@@ -23,9 +23,6 @@ _INSTRUCTION_SETS = (
     *("asimd", "asimddp", "i8mm", "bf16", "sve"),
 )
 
-# Long enough to see a build or a test run next door, short enough not to be noticed.
-_LOOK_S = 0.5
-
 
 def describe() -> dict[str, Any]:
     """Return the facts of this machine."""
@@ -38,8 +35,6 @@ def describe() -> dict[str, Any]:
         "instruction_sets": [name for name in _INSTRUCTION_SETS if name in flags],
         "memory_bytes": psutil.virtual_memory().total,
         "load_average_1m": round(os.getloadavg()[0], 2),
-        # Of all processors together, before anything is sent: what others do on this machine.
-        "busy_share_at_start": round(psutil.cpu_percent(interval=_LOOK_S) / 100, 3),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
 

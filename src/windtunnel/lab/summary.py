@@ -60,6 +60,7 @@ def summarise(
     measurement: Measurement,
     *,
     hardware: Mapping[str, Any],
+    other_work_share: float,
     wanted: Sequence[objectives.Objective],
 ) -> dict[str, Any]:
     """Return `summary.json` of a run."""
@@ -71,14 +72,13 @@ def summarise(
     lag_s = (measurement.sent_s - measurement.due_s)[counted]
     count, failures = int(counted.sum()), int(counted.sum() - good.sum())
     latency = distribution(latency_s)
-    shared = hardware if hardware["fidelity"] == "stand-in" else {}
     conduct = _conduct(
         plan,
         measurement,
         window,
         lag_s=lag_s,
         latency_s_median=latency["p50"],
-        busy_share_at_start=shared.get("busy_share_at_start", 0.0),
+        other_work_share=other_work_share,
     )
     reasons = validity.reasons(conduct)
     verdicts = [_verdict(objective, latency_s, failures) for objective in wanted]
@@ -106,6 +106,7 @@ def summarise(
             "processes": plan.processes,
             "cpu_share_max": round(conduct.cpu_share_max, 3),
             "loop_lag_s_p99": round(conduct.loop_lag_s_p99, 6),
+            "other_work_share": round(conduct.other_work_share, 3),
         },
         "hardware": dict(hardware),
     }
@@ -118,7 +119,7 @@ def _conduct(
     *,
     lag_s: Floats,
     latency_s_median: float | None,
-    busy_share_at_start: float,
+    other_work_share: float,
 ) -> validity.Conduct:
     workers = measurement.workers
     schedule = plan.schedule
@@ -135,7 +136,7 @@ def _conduct(
         loop_lag_s_p99=max((worker.loop_lag_s_p99 for worker in workers), default=0.0),
         cpu_share_max=max((worker.cpu_share for worker in workers), default=0.0),
         ramp_overlap_s=max(0.0, schedule.ramp_s - window.start_s),
-        busy_share_at_start=busy_share_at_start,
+        other_work_share=other_work_share,
     )
 
 

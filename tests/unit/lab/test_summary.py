@@ -76,6 +76,7 @@ def _summarise(measurement: Measurement, *objectives: str) -> dict[str, object]:
         _plan(),
         measurement,
         hardware={"fidelity": "stand-in"},
+        other_work_share=0.0,
         wanted=[parse_objective(text) for text in objectives],
     )
 

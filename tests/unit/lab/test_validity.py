@@ -20,7 +20,7 @@ _GOOD = Conduct(
     loop_lag_s_p99=0.0001,
     cpu_share_max=0.1,
     ramp_overlap_s=0.0,
-    busy_share_at_start=0.0,
+    other_work_share=0.0,
 )
 
 
@@ -79,7 +79,7 @@ def test_what_makes_a_run_invalid_is_said(change: dict[str, object], word: str) 
         ({"loop_lag_s_p99": 0.006}, "woke up to 6 ms late"),
         ({"cpu_share_max": 0.95}, "95% of its core"),
         ({"ramp_overlap_s": 3.0}, "first 3 s"),
-        ({"busy_share_at_start": 0.4}, "other work used 40%"),
+        ({"other_work_share": 0.4}, "other work took 40%"),
     ],
 )
 def test_what_makes_a_run_doubtful_is_a_warning(change: dict[str, object], word: str) -> None:

@@ -1,6 +1,7 @@
 """One load run from first to last: what will be sent, the sending, and the directory it leaves."""
 
 import importlib.metadata
+import os
 import platform
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -22,7 +23,8 @@ from windtunnel.lab.payload import Payload
 from windtunnel.lab.report import page
 from windtunnel.lab.run_directory import RunDirectory
 from windtunnel.lab.summary import summarise
-from windtunnel.lab.target import Target
+from windtunnel.lab.surroundings import Surroundings
+from windtunnel.lab.target import Target, is_loopback
 
 # What the numbers hang on besides our own code.
 _VERSIONS_OF = ("locust", "gevent", "boto3", "numpy", "pyarrow")
@@ -56,7 +58,11 @@ class LoadRun:
 
     def _execute(self, on_tick: Callable[[Tick], None], command: Sequence[str]) -> dict[str, Any]:
         facts = hardware.describe()
+        around = Surroundings(self._own_pids())
         measurement = Conductor(self.plan, self.target.signing_credentials(), on_tick).run()
+        # A server on this machine that is not the home's cannot be told from other work.
+        is_known = self._is_local or not is_loopback(self.plan.url)
+        other_work_share = around.other_share() if is_known else 0.0
         summary = summarise(
             self.plan,
             measurement,
@@ -66,6 +72,7 @@ class LoadRun:
                 "describes": "generator and endpoint" if self._is_local else "generator",
                 **facts,
             },
+            other_work_share=other_work_share,
             wanted=self.objectives,
         )
         self.directory.write(self._asked(measurement, command), summary, measurement)
@@ -85,6 +92,11 @@ class LoadRun:
         if getproxies_environment().keys() & {"https", "all"}:
             found.append("requests go straight to the endpoint, not through the proxy that is set")
         return found
+
+    def _own_pids(self) -> list[int]:
+        """Return whose work on this machine is the measurement's own."""
+        record = self.target.home.record() if self.target.home else None
+        return [os.getpid(), *([record.pid] if record else [])]
 
     @property
     def _is_local(self) -> bool:

@@ -74,6 +74,6 @@ def _generated(summary: Mapping[str, Any]) -> Iterator[Row]:
     sets = ", ".join(hardware["instruction_sets"])
     text = (
         f"{hardware['cpu_model']}, {cores}, {format_bytes(hardware['memory_bytes'])} of memory, "
-        f"{format_percent(hardware['busy_share_at_start'])} busy with other work at the start"
+        f"{format_percent(generator['other_work_share'])} of it taken by other work"
     )
     yield "machine", f"{text}; {sets}" if sets else text

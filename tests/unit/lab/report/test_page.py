@@ -92,10 +92,13 @@ def run(tmp_path: Path) -> Callable[..., Run]:
             "instruction_sets": ["avx2"],
             "memory_bytes": 1,
             "load_average_1m": 0.5,
-            "busy_share_at_start": 0.3,
         }
         summary = summarise(
-            plan, measurement, hardware=hardware, wanted=[parse_objective("p95=150ms")]
+            plan,
+            measurement,
+            hardware=hardware,
+            other_work_share=0.3,
+            wanted=[parse_objective("p95=150ms")],
         )
         variant = {
             "name": "AllTraffic",
