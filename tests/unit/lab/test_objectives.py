@@ -4,7 +4,7 @@ from fractions import Fraction
 from math import comb
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windtunnel.core.errors import UsageError
@@ -64,6 +64,7 @@ def test_as_many_requests_are_needed_as_mlperf_asks_for(
     assert objectives.decide(count - 1, over, share) == "undecided"
 
 
+@settings(deadline=None)
 @given(
     count=st.integers(1, 60),
     successes=st.integers(-1, 61),
@@ -108,6 +109,7 @@ def test_no_requests_at_all_decide_nothing() -> None:
     assert (verdict.outcome, verdict.reason) == ("undecided", "no requests")
 
 
+@settings(deadline=None)
 @given(
     share=st.sampled_from([0.5, 0.9, 0.95, 0.99]),
     count=st.integers(1, 5000),
