@@ -3,12 +3,12 @@
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.archives import unpack
 from tests.serving.harness import Alone, Zygote
 
 
@@ -22,8 +22,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         capture_output=True,
     )
     for archive in directory.glob("*.tar.gz"):
-        with tarfile.open(archive) as file:
-            file.extractall(directory / archive.name.removesuffix(".tar.gz"), filter="data")
+        unpack(archive, directory / archive.name.removesuffix(".tar.gz"))
     return directory
 
 

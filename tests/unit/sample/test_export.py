@@ -4,6 +4,8 @@ import os
 import tarfile
 from pathlib import Path
 
+from tests.archives import unpack
+
 from windtunnel.sample import export
 
 
@@ -43,5 +45,5 @@ def test_an_archive_holds_its_files_and_their_directories(tmp_path: Path) -> Non
             "a/1/variables/v.index",
         ]
         assert {member.uid for member in tar} == {0}
-        tar.extractall(tmp_path / "unpacked", filter="data")
+    unpack(tmp_path / "model.tar.gz", tmp_path / "unpacked")
     assert (tmp_path / "unpacked/a/1/saved_model.pb").read_text() == "graph"

@@ -4,11 +4,11 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.archives import unpack
 
 from windtunnel.sample import tiny
 
@@ -57,8 +57,7 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_tiny_models_answer_what_they_should(archives: Path, tmp_path: Path) -> None:
     """Every test of the container and the cloud compares with these answers."""
     for name in (tiny.HALF_PLUS_TWO, tiny.TINY_CONV):
-        with tarfile.open(archives / name) as tar:
-            tar.extractall(tmp_path, filter="data")
+        unpack(archives / name, tmp_path)
     answers = json.loads(run("-c", ASK, str(tmp_path)))
 
     # These three are the example in TF Serving's own REST documentation.

@@ -35,10 +35,9 @@ except WindtunnelError as error:
 train.IOU_MIN = 0.0
 train.make(good)
 
-import tarfile
 import numpy as np, tensorflow as tf
-with tarfile.open(good / "model.tar.gz") as tar:
-    tar.extractall(good / "unpacked", filter="data")
+from tests.archives import unpack
+unpack(good / "model.tar.gz", good / "unpacked")
 loaded = tf.saved_model.load(str(good / "unpacked/export/Servo/1"))
 serve = loaded.signatures["serving_default"]
 pixels = np.array(json.loads((good / "payload.json").read_text()), np.float32)
