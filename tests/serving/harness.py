@@ -72,7 +72,9 @@ def request(
         else http.client.HTTPConnection(address.removeprefix("http://"), timeout=PATIENCE_S)
     )
     try:
-        connection.request(method, path, body, dict(headers or {}))
+        # http.client would encode text as latin-1.
+        data = body.encode() if isinstance(body, str) else body
+        connection.request(method, path, data, dict(headers or {}))
         response = connection.getresponse()
         return Answer(response.status, response.read(), dict(response.getheaders()))
     finally:

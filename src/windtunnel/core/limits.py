@@ -250,6 +250,9 @@ MODEL_DIRECTORY_DEPTH_MAX = 32
 # and no more elements than a large picture has.
 WARM_UP_OPEN_SIZE = 32
 WARM_UP_ELEMENT_COUNT_MAX = 16 * MIB
+# Why a container could not start, as it reports it: FailureReason takes 1,024 characters
+# (SageMaker API reference, DescribeEndpoint), and its log has the whole of it.
+FAILURE_REASON_LENGTH_MAX = 1024
 # From the end of the grace that the model servers have until their leader kills them.
 LEADER_STOP_MARGIN_S = 1.0
 # One line on the zygote's control socket; an environment is the largest part, and Linux allows

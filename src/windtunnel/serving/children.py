@@ -4,6 +4,7 @@ Rules: only a process with a single thread forks; a child keeps no descriptor th
 (its parent's pipes would look alive through it); a child never returns into its parent's stack.
 """
 
+import contextlib
 import json
 import os
 import selectors
@@ -29,11 +30,13 @@ class Reports:
 
     def send(self, event: str, **details: Any) -> None:  # noqa: ANN401 - JSON is anything
         """Write one event; a parent that no longer reads is not an error here."""
-        line = json.dumps({"event": event, **details}).encode() + b"\n"
-        try:
-            os.write(self._descriptor, line[: limits.STATUS_LINE_BYTES_MAX])
-        except OSError:
-            pass
+        message = {"event": event, **details}
+        if "reason" in message:
+            message["reason"] = str(message["reason"])[: limits.FAILURE_REASON_LENGTH_MAX]
+        line = json.dumps(message).encode() + b"\n"
+        assert len(line) <= limits.STATUS_LINE_BYTES_MAX
+        with contextlib.suppress(OSError):
+            os.write(self._descriptor, line)
 
 
 class ReportLines:
@@ -168,10 +171,8 @@ def assert_single_thread() -> None:
 def flush_output() -> None:
     """Write out what Python still holds, so that no fork writes it a second time."""
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(OSError, ValueError):
             stream.flush()
-        except (OSError, ValueError):
-            pass
 
 
 class Wakeups:

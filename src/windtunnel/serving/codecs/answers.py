@@ -11,7 +11,6 @@ tensor's text is orjson's own.
 
 import base64
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -35,8 +34,9 @@ def encode_answer(outputs: Tensors, *, is_row: bool) -> list[bytes]:
     if len(outputs) == 1:
         ((name, tensor),) = outputs.items()
         return [b'{"predictions":', *encode_tensor(name, tensor), b"}"]
+    # With the ellipsis a single element stays an array, of its own type.
     rows = [
-        b"".join(_encode_columns({name: tensor[row] for name, tensor in outputs.items()}))
+        b"".join(_encode_columns({name: tensor[row, ...] for name, tensor in outputs.items()}))
         for row in range(row_count)
     ]
     return [b'{"predictions":[', b",".join(rows), b"]}"]
@@ -57,7 +57,7 @@ def _row_count(outputs: Tensors) -> int:
     return count
 
 
-def _encode_columns(outputs: Mapping[str, Any]) -> list[bytes]:
+def _encode_columns(outputs: Tensors) -> list[bytes]:
     if len(outputs) == 1:
         ((name, tensor),) = outputs.items()
         return encode_tensor(name, tensor)
@@ -69,9 +69,8 @@ def _encode_columns(outputs: Mapping[str, Any]) -> list[bytes]:
     return chunks
 
 
-def encode_tensor(name: str, tensor: Any) -> list[bytes]:  # noqa: ANN401 - numpy scalars, too
+def encode_tensor(name: str, values: npt.NDArray[np.generic]) -> list[bytes]:
     """Return the text of one tensor's values, nested as its shape is."""
-    values = np.asarray(tensor)
     if values.dtype.kind == "O":
         return [_encode_strings(values, is_base64=name.endswith(_BYTES_SUFFIX))]
     if values.dtype not in _KNOWN:

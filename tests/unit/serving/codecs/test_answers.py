@@ -83,6 +83,9 @@ def test_outputs_named_bytes_are_base64_and_others_text() -> None:
     strings = np.array([b"hello", "é".encode()], np.object_)
 
     assert write({"y": strings}) == '{"predictions":["hello","é"]}'
+    assert write({"a": np.array([1, 2]), "b": strings}) == (
+        '{"predictions":[{"a":1,"b":"hello"},{"a":2,"b":"é"}]}'
+    )
     assert write({"y_bytes": strings}) == '{"predictions":[{"b64":"aGVsbG8="},{"b64":"w6k="}]}'
     assert b"".join(encode_answer({"y": np.array([b"\xff"], np.object_)}, is_row=True)) == (
         b'{"predictions":["\xff"]}'
