@@ -113,3 +113,25 @@ def test_a_crashed_model_server_comes_back(
             }
             if youngest not in alive:
                 break
+
+
+def test_a_killed_s3_process_comes_back_with_everything(cloud: CloudProcess, make: Maker) -> None:
+    """A crash of one part is a few failed requests, not the end of the cloud."""
+    s3 = make.client("s3")
+    s3.put_object(Bucket=make.bucket, Key="kept", Body=b"kept")
+    for process in psutil.Process(cloud.process.pid).children():
+        if "windtunnel.cloud.foundation.s3" in process.cmdline():
+            os.kill(process.pid, signal.SIGKILL)
+    deadline_s = time.monotonic() + 30
+    while True:
+        try:
+            body = s3.get_object(Bucket=make.bucket, Key="kept")["Body"].read()
+        except s3.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] != "ServiceUnavailable":
+                raise
+            assert time.monotonic() < deadline_s
+            time.sleep(0.02)
+        else:
+            break
+
+    assert body == b"kept"

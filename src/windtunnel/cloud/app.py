@@ -12,11 +12,11 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from windtunnel.cloud.cloudwatch.service import CloudWatch
 from windtunnel.cloud.fleet.fleet import Fleet
 from windtunnel.cloud.foundation.s3.client import S3Client
+from windtunnel.cloud.foundation.s3.process import S3Process
 from windtunnel.cloud.foundation.sts import Sts
 from windtunnel.cloud.gateway.api import Api
 from windtunnel.cloud.gateway.gateway import Gateway
@@ -33,9 +33,6 @@ from windtunnel.http.server import serve
 
 log = logging.getLogger(__name__)
 
-# The S3 process is up in a quarter of a second on an idle machine; a loaded one is given time.
-_S3_START_TIMEOUT_S = 30.0
-_S3_STOP_GRACE_S = 5.0
 # Requests in flight when the cloud is told to end.
 _DRAIN_GRACE_S = 5.0
 
@@ -82,7 +79,9 @@ async def opened(options: Options) -> AsyncIterator[str]:
         clock = SystemClock()
 
         s3_socket = socket_directory / "s3.sock"
-        await _start_s3(supervisor, home, s3_socket)
+        s3_process = S3Process(supervisor, home, s3_socket)
+        stack.push_async_callback(s3_process.close)
+        await s3_process.open()
 
         store = await Store.open(home.database)
         stack.push_async_callback(store.close)
@@ -130,34 +129,3 @@ async def opened(options: Options) -> AsyncIterator[str]:
         home.write_record(CloudRecord(url, os.getpid(), generation, warp=1.0))
         stack.callback(home.forget_record)
         yield url
-
-
-async def _start_s3(supervisor: Supervisor, home: Home, socket_path: Path) -> None:
-    """Start the S3 process and wait until it answers."""
-    # The home is local: these calls wait for nobody.
-    socket_path.unlink(missing_ok=True)  # noqa: ASYNC240
-    with (home.logs / "s3.log").open("ab") as output:
-        process = await supervisor.start(
-            [
-                sys.executable,
-                "-m",
-                "windtunnel.cloud.foundation.s3",
-                "--root",
-                str(home.objects),
-                "--socket",
-                str(socket_path),
-            ],
-            environment=dict(os.environ),
-            output=output,
-        )
-    try:
-        async with asyncio.timeout(_S3_START_TIMEOUT_S):
-            while process.returncode is None:
-                with contextlib.suppress(OSError):
-                    _, writer = await asyncio.open_unix_connection(str(socket_path))
-                    writer.close()
-                    return
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        pass
-    raise NotReadyError(f"The S3 process did not start: see {home.logs / 's3.log'}.")
