@@ -139,6 +139,9 @@ def test_an_unknown_endpoint_is_named(client: Client) -> None:
         (b'{"wrong": 1, "inputs": {"nobody": [1]}}', ""),
         (b"[" * 100_000, ""),
         (b"\xff\xfe\x00", ""),
+        (b'{"instances": ["\\ud800"]}', ""),
+        (b'{"signature_name": "\\ud800", "instances": [1.0]}', "ud800"),
+        (b'{"\\ud800": [1.0]}', ""),
     ],
 )
 def test_a_body_that_is_no_tensor_is_a_model_error_that_says_why(
@@ -162,6 +165,27 @@ def test_nan_goes_in_and_out_as_tensorflow_serving_does(client: Client, half_plu
     first, second, third, fourth = said["predictions"]
     assert first != first  # noqa: PLR0124 - only NaN differs from itself
     assert (second, third, fourth) == (float("inf"), float("-inf"), 3.0)
+
+
+def test_no_number_of_bad_requests_wears_a_model_server_out(
+    client: Client, half_plus_two: str
+) -> None:
+    """Half a surrogate pair in a JSON escape once cost a thread each time."""
+    for _ in range(40):
+        code, _status, _ = refused(
+            lambda: invoke(client, half_plus_two, b'{"instances": ["\\ud800"]}')
+        )
+        assert code == "ModelError"
+    assert invoke(client, half_plus_two, {"instances": [0.0]}) == {"predictions": [2.0]}
+
+
+def test_half_a_surrogate_pair_in_a_name_is_refused(client: Client) -> None:
+    """The control plane's errors repeat what was sent, whatever it was."""
+    said = refused(
+        lambda: client("sagemaker").describe_endpoint(EndpointName="a\ud800b"),
+    )
+
+    assert said[:2] == ("SerializationException", 400)
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,31 @@ def test_a_port_that_is_none_is_a_usage_error(tmp_path: Path, port: str) -> None
     assert up("--home", str(tmp_path / "home"), "--port", port).returncode == 2
 
 
+def test_a_region_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
+    """It would stand in every ARN of this home for ever."""
+    done = up("--home", str(tmp_path / "home"), "--region", "x y")
+
+    assert done.returncode == 2
+    assert "us-east-1" in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_full_disk_behind_stdout_is_one_sentence(cloud: CloudProcess) -> None:
+    """A script that keeps the output learns that it did not get it."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "windtunnel", "env", "--home", str(cloud.home.path)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 4
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_home_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     """No stack trace for a file in the way."""
     (tmp_path / "home").write_text("a file")

@@ -34,7 +34,7 @@ class CloudProcess:
         environment = dict(os.environ if base is None else base)
         for name in unsets():
             environment.pop(name, None)
-        return {**environment, **exports(self.home, self.url, "us-east-1")}
+        return {**environment, **exports(self.home, self.url, self.home.running().region)}
 
 
 @contextlib.contextmanager

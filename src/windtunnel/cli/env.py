@@ -60,7 +60,10 @@ def env(
     home: Annotated[
         Path | None, typer.Option(help="The home whose cloud is meant (default ~/.windtunnel).")
     ] = None,
-    region: Annotated[str, typer.Option(help="The region clients are told.")] = "us-east-1",
+    region: Annotated[
+        str | None,
+        typer.Option(help="The region clients are told; else the cloud's own.", show_default=False),
+    ] = None,
 ) -> None:
     """Print `export` and `unset` lines that point boto3, the AWS CLI and SDKs at the local cloud.
 
@@ -71,6 +74,6 @@ def env(
     for file in (where.aws_config, where.aws_credentials):
         if not file.exists():
             write_private(file, "")
-    for name, value in exports(where, record.url, region).items():
+    for name, value in exports(where, record.url, region or record.region).items():
         typer.echo(f"export {name}={shlex.quote(value)}")
     typer.echo(f"unset {' '.join(unsets())}")

@@ -4,13 +4,17 @@ Command modules import only the standard library, Typer and `core` at their top;
 command are imported when it runs, so that `--help` and `env` answer at once.
 """
 
+import os
 import sys
 
 import typer
 
 from windtunnel import __version__
 from windtunnel.cli import clean, container, deploy, env, invoke, load, report, sample, up
-from windtunnel.core.errors import WindtunnelError
+from windtunnel.core.errors import NotReadyError, WindtunnelError
+
+# 128 + SIGPIPE.
+_BROKEN_PIPE = 141
 
 app = typer.Typer(
     name="windtunnel",
@@ -52,6 +56,22 @@ def main() -> None:
     """Run the command line; an explained failure is one sentence on stderr and its exit code."""
     try:
         app()
+        sys.stdout.flush()
     except WindtunnelError as error:
         typer.echo(f"windtunnel: {error}", err=True)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read the output has enough of it (`| head`): the shell's own status for that.
+        _drop_stdout()
+        sys.exit(_BROKEN_PIPE)
+    except OSError as error:
+        typer.echo(
+            f"windtunnel: {error.strerror or error} ({error.filename or 'stdout'}).", err=True
+        )
+        _drop_stdout()
+        sys.exit(NotReadyError.exit_code)
+
+
+def _drop_stdout() -> None:
+    """Keep Python from trying once more at its end, and complaining."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

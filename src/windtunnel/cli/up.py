@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,8 @@ from windtunnel.core.home import Home
 
 _LOOPBACK_HOSTS = frozenset(("127.0.0.1", "localhost", "::1"))
 _PORT_MAX = 65_535
+# botocore's own rule for a region is a valid host label; AWS's all read like this one.
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}")
 # Above instances (nice 5 and more), so that a loaded machine delays the models and not the door.
 _GATEWAY_NICE = -5
 
@@ -40,6 +43,8 @@ def up(
     """
     if not 0 <= port <= _PORT_MAX:
         raise UsageError(f"--port {port}: a port is a number from 0 to {_PORT_MAX}.")
+    if not _REGION.fullmatch(region):
+        raise UsageError(f"--region {region}: AWS's regions read like us-east-1.")
     if payload_limit < 1:
         raise UsageError("--payload-limit must be at least 1 byte.")
     if importlib.util.find_spec("uvloop") is None or importlib.util.find_spec("httptools") is None:

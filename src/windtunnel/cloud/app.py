@@ -126,6 +126,6 @@ async def opened(options: Options) -> AsyncIterator[str]:
         fleet.open()
         await sagemaker.resume()
         url = f"http://{options.host}:{server.port}"
-        home.write_record(CloudRecord(url, os.getpid(), generation, warp=1.0))
+        home.write_record(CloudRecord(url, os.getpid(), generation, 1.0, options.region))
         stack.callback(home.forget_record)
         yield url

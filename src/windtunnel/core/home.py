@@ -42,6 +42,7 @@ class CloudRecord:
     pid: int
     generation: str
     warp: float
+    region: str = "us-east-1"
 
 
 class Home:

@@ -152,7 +152,8 @@ MEMORY_RESERVE_BYTES = 512 * MIB
 # A model.tar.gz may unpack to this much: the free disk of an ml.*'s default 30 GB volume is the
 # real bound on AWS; 8 GiB fits a laptop. Guess.
 ARCHIVE_UNPACKED_BYTES_MAX = 8 * GIB
-ARCHIVE_MEMBER_COUNT_MAX = 100_000
+# A SavedModel has a handful of files; a `code/lib` with a large package has ten thousand. Guess.
+ARCHIVE_MEMBER_COUNT_MAX = 20_000
 ARCHIVE_NAME_BYTES_MAX = 1024
 # Every symbolic link is followed on paper, through up to 40 others; a SavedModel has none. Guess.
 ARCHIVE_LINK_COUNT_MAX = 1000

@@ -59,7 +59,9 @@ class TensorFlowEngine:
         except Exception as error:
             # TensorFlow raises whatever its many layers raise: OSError, ValueError, KeyError,
             # DataLossError, protobuf's DecodeError.
-            raise LoadError(f"TensorFlow cannot load {directory.name}: {error}") from error
+            raise LoadError(
+                f"TensorFlow cannot load {directory.parent.name}/{directory.name}: {error}"
+            ) from error
         self._functions: dict[str, Callable[..., Mapping[str, Any]]] = dict(self._model.signatures)
         self.signatures: Mapping[str, Signature] = {
             name: _read_signature(name, function) for name, function in self._functions.items()

@@ -29,6 +29,12 @@ _JSON = b"application/json"
 _JSON_LINES = b"application/jsonlines"
 
 
+def render_error(message: str) -> bytes:
+    """Return an error in TensorFlow Serving's form, whatever of a request its message repeats."""
+    # A JSON escape may bring half a surrogate pair, which no UTF-8 can hold.
+    return orjson.dumps({"error": message.encode("utf-8", "backslashreplace").decode()})
+
+
 class ModelHandler:
     """What a model server does with requests."""
 
@@ -60,6 +66,8 @@ class ModelHandler:
         # The models were loaded before this server began to listen.
         if self.is_draining:
             self.refuse(exchange, 503, "This model server is ending.")
+        elif not self._threads.is_whole:
+            self.refuse(exchange, 503, "This model server has lost a thread.")
         else:
             self.answer(exchange, 200, ())
 
@@ -79,7 +87,7 @@ class ModelHandler:
 
     def refuse(self, exchange: Exchange, status: int, message: str) -> None:
         """Answer with an error in TensorFlow Serving's form."""
-        self.answer(exchange, status, (orjson.dumps({"error": message}),))
+        self.answer(exchange, status, (render_error(message),))
 
     def answer(self, exchange: Exchange, status: int, body: Sequence[bytes]) -> None:
         """Answer with JSON, under the name that the client asked for it by."""
@@ -111,7 +119,7 @@ class _Prediction:
         self._body = exchange.chunks
         self.size_bytes = exchange.body_bytes
         self._status = 500
-        self._answer: Sequence[bytes] = ()
+        self._answer: Sequence[bytes] = (render_error("The prediction failed."),)
 
     def run(self) -> None:
         """Predict, unless the client has gone; the outcome is an answer in any case."""
@@ -134,7 +142,7 @@ class _Prediction:
 
     def _fail(self, status: int, message: str) -> None:
         self._status = status
-        self._answer = (orjson.dumps({"error": message}),)
+        self._answer = (render_error(message),)
 
     def finish(self) -> None:
         """Answer the request, if its client is still there."""

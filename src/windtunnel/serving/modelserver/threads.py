@@ -6,11 +6,14 @@ of the interpreter's lock.
 """
 
 import asyncio
+import logging
 import threading
 from queue import SimpleQueue
 from typing import Protocol
 
 from windtunnel.core import limits
+
+logger = logging.getLogger(__name__)
 
 
 class Task(Protocol):
@@ -53,6 +56,11 @@ class Threads:
         self._queue.put(task)
         return True
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every thread is still there."""
+        return all(thread.is_alive() for thread in self._threads)
+
     def close(self) -> None:
         """Let each thread end behind the task it has."""
         for _ in self._threads:
@@ -60,7 +68,11 @@ class Threads:
 
     def _work(self) -> None:
         while (task := self._queue.get()) is not None:
-            task.run()
+            try:
+                task.run()
+            except Exception:
+                # Against its contract; but a thread that ended here would be missed for ever.
+                logger.exception("a task failed")
             self._loop.call_soon_threadsafe(self._give_away, task)
 
     def _give_away(self, task: Task) -> None:

@@ -76,3 +76,25 @@ def test_work_is_done_on_a_thread_and_given_away_on_the_loops() -> None:
         threads.close()
 
     asyncio.run(play())
+
+
+def test_a_task_that_fails_is_given_away_and_its_thread_goes_on() -> None:
+    """A thread that ended would be missed by every request after."""
+
+    class Failing(Held):
+        def run(self) -> None:
+            raise RuntimeError("against the contract")
+
+    async def play() -> None:
+        threads = Threads(1)
+        failing, good = Failing(), Held()
+        good.let_go.set()
+        assert threads.submit(failing)
+        assert threads.submit(good)
+        await failing.finished
+        await good.finished
+        assert threads.is_whole
+        assert threads.task_count == 0
+        threads.close()
+
+    asyncio.run(play())
