@@ -78,6 +78,7 @@ def summarise(
         window,
         lag_s=lag_s,
         latency_s_median=latency["p50"],
+        service_s=service_s,
         other_work_share=other_work_share,
     )
     reasons = validity.reasons(conduct)
@@ -119,6 +120,7 @@ def _conduct(
     *,
     lag_s: Floats,
     latency_s_median: float | None,
+    service_s: Floats,
     other_work_share: float,
 ) -> validity.Conduct:
     workers = measurement.workers
@@ -137,6 +139,27 @@ def _conduct(
         cpu_share_max=max((worker.cpu_share for worker in workers), default=0.0),
         ramp_overlap_s=max(0.0, schedule.ramp_s - window.start_s),
         other_work_share=other_work_share,
+        silence=_silence(measurement, window, service_s),
+    )
+
+
+def _silence(
+    measurement: Measurement, window: Window, service_s: Floats
+) -> validity.Silence | None:
+    """Return since when the endpoint no longer answers, judged by all requests of the run."""
+    is_good = measurement.error == 0
+    good_done_s, bad_done_s = measurement.done_s[is_good], measurement.done_s[~is_good]
+    bad_status = measurement.status[~is_good]
+    hung_count = sum(worker.unanswered for worker in measurement.workers)
+    return validity.find_silence(
+        start_s=window.start_s,
+        end_s=window.end_s,
+        good_s_last=float(good_done_s.max()) if len(good_done_s) else None,
+        bad_s_last=float(bad_done_s.max()) if len(bad_done_s) else None,
+        is_last_bad_answered=bool(len(bad_status) and bad_status[bad_done_s.argmax()]),
+        # Who interrupts a run does not wait for what is under way.
+        hung_count=0 if measurement.is_interrupted else hung_count,
+        service_s_p99=percentile(service_s, 0.99) if len(service_s) else 0.0,
     )
 
 

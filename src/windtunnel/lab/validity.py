@@ -1,8 +1,9 @@
 """Whether a load run may be believed.
 
-A run whose own generator fell behind measured the generator. Such a run is invalid, whatever its
-numbers: its reasons are printed before anything else and its exit status is 3. What only makes a
-run worth a second look is a warning. Pure.
+A run whose own generator fell behind measured the generator, and one whose endpoint went away
+averages over a time in which there was none. Such a run is invalid, whatever its numbers: its
+reasons are printed before anything else and its exit status is 3. What only makes a run worth a
+second look is a warning. Pure.
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,31 @@ _CPU_SHARE_WARNED = 0.9
 # Runs of one setting on a 2-core machine whose cores others kept busy gave 18 to 34 requests/s
 # (2026-11-22); a quiet machine's own services take a few percent.
 _OTHER_WORK_SHARE_WARNED = 0.1
+# An endpoint fell silent when its last good answer came longer than this before the end: longer
+# than a restarted connection or a slow answer takes, and enough of the run to shift its average.
+_SILENCE_S_FLOOR = 1.0
+_SILENCE_SHARE_OF_WINDOW = 0.1
+_SILENCE_SERVICE_TIMES = 3.0
+
+
+@dataclass(frozen=True)
+class Silence:
+    """An endpoint that gave good answers, and then none until the end."""
+
+    # Of the last good answer, from the start of what was measured; before it if negative.
+    since_s: float
+    measured_s: float
+    # Whether there were answers still, though no good ones.
+    is_answering_badly: bool
+
+    def sentence(self) -> str:
+        """Return this as a reason."""
+        what = "stopped answering well" if self.is_answering_badly else "stopped answering"
+        where = "into" if self.since_s >= 0 else "before"
+        return (
+            f"the endpoint {what} {format_duration(abs(self.since_s))} {where} the "
+            f"{format_duration(self.measured_s)} that were measured"
+        )
 
 
 @dataclass(frozen=True)
@@ -38,6 +64,38 @@ class Conduct:
     ramp_overlap_s: float
     # Of this machine's processors, during the run.
     other_work_share: float
+    silence: Silence | None
+
+
+def find_silence(
+    *,
+    start_s: float,
+    end_s: float,
+    good_s_last: float | None,
+    bad_s_last: float | None,
+    is_last_bad_answered: bool,
+    hung_count: int,
+    service_s_p99: float,
+) -> Silence | None:
+    """Return since when an endpoint that did answer well no longer does, if so.
+
+    `good_s_last` and `bad_s_last` are when the last request of the run ended well, and failed.
+    """
+    if good_s_last is None:
+        return None
+    patience_s = max(
+        _SILENCE_S_FLOOR,
+        _SILENCE_SHARE_OF_WINDOW * (end_s - start_s),
+        _SILENCE_SERVICE_TIMES * service_s_p99,
+    )
+    has_failed_since = bad_s_last is not None and bad_s_last > good_s_last
+    if end_s - good_s_last <= patience_s or not (has_failed_since or hung_count):
+        return None
+    return Silence(
+        since_s=good_s_last - start_s,
+        measured_s=end_s - start_s,
+        is_answering_badly=has_failed_since and is_last_bad_answered,
+    )
 
 
 def lag_limit_s(latency_s_median: float | None) -> float:
@@ -65,6 +123,8 @@ def reasons(conduct: Conduct) -> list[str]:
         found.append(f"only {conduct.users_reached:,} of {conduct.users_wanted:,} users ever ran")
     if conduct.dropped_count and not conduct.is_interrupted:
         found.append(f"{_count(conduct.dropped_count, 'request', 'requests')} never answered")
+    if conduct.silence:
+        found.append(conduct.silence.sentence())
     if conduct.is_cut_short:
         found.append("a load process had no room for more requests and stopped early")
     return found

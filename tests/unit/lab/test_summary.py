@@ -108,6 +108,20 @@ def test_a_request_due_in_time_counts_however_late_its_answer() -> None:
     assert found["throughput_rps"] == pytest.approx(0.1)
 
 
+def test_an_endpoint_that_goes_away_makes_the_run_invalid() -> None:
+    """A rate averaged over a time without an endpoint is nobody's rate."""
+    rows = [(2.0, 2.0, 2.1, 0), (2.1, 2.1, 4.0, 0), (4.0, 4.0, 4.1, 1), (10.0, 10.0, 10.1, 1)]
+
+    found = _summarise(_measurement(rows, ["refused"]))
+    back = _summarise(_measurement([*rows, (10.2, 10.2, 10.3, 0)], ["refused"]))
+
+    # The endpoint's own slowest answers take 1.9 s: it was silent for longer than three of those.
+    assert found["reasons"] == [
+        "the endpoint stopped answering well 3 s into the 10 s that were measured"
+    ]
+    assert back["valid"] is True
+
+
 def test_failed_requests_have_no_latency_but_count_against_objectives() -> None:
     """An endpoint that refuses quickly must not look fast."""
     rows = [(2.0, 2.0, 2.1, 0)] * 900 + [(2.0, 2.0, 2.001, 1)] * 100

@@ -143,10 +143,10 @@ def test_a_failing_model_is_counted_quoted_and_status_1(
     assert b"ModelError (424, the model answered 500): out of memory" in ran.out
 
 
-def test_an_endpoint_that_goes_away_is_an_error_of_the_requests_not_of_the_run(
+def test_an_endpoint_that_goes_away_is_in_the_record_and_makes_the_run_invalid(
     windtunnel: "Command", aws: "FakeAws", endpoint: str, payload_file: Path, tmp_path: Path
 ) -> None:
-    """The moment an endpoint dies is what such a run may be for; it must be in the record."""
+    """Its moment is kept; but an average over a time without an endpoint must not pass."""
     out = tmp_path / "run"
 
     def answer(_asked: object) -> tuple[int, dict[str, str], bytes]:
@@ -157,8 +157,12 @@ def test_an_endpoint_that_goes_away_is_an_error_of_the_requests_not_of_the_run(
         return 200, closing, b"{}"
 
     aws.answer = answer
-    windtunnel(*_words(endpoint, payload_file, out, "--users", 2, "--duration", "1s"))
+    words = ["--users", 2, "--duration", "2s", "--warmup", "0s"]
+    ran = windtunnel(*_words(endpoint, payload_file, out, *words))
 
+    assert ran.code == 3, ran.err
+    assert "INVALID   the endpoint stopped answering " in ran.err
+    assert " into the 2 s that were measured" in ran.err
     kinds = Counter(row["error"] for row in _kept(out))
     assert kinds[None] >= 20
     # Users that wait between tries do not fill the record with refusals.
