@@ -77,6 +77,18 @@ class RunDirectory:
                 f"--out {self.path} cannot be made: {error.strerror or error}."
             ) from error
 
+    def _check_readable(self) -> None:
+        if not self.path.exists():
+            raise UsageError(f"There is no directory {self.path}.")
+        if not self.path.is_dir():
+            raise UsageError(f"{self.path} is not a directory: name one that `load` wrote.")
+        wanted = (self._asked, self._summary, self._requests)
+        missing = [path.name for path in wanted if not path.exists()]
+        if len(missing) == len(wanted):
+            raise UsageError(f"{self.path} does not hold a load run: name one that `load` wrote.")
+        if missing:
+            raise UsageError(f"{self.path} holds only a part of a run: no {', '.join(missing)}.")
+
     def write(
         self, asked: Mapping[str, Any], summary: Mapping[str, Any], measurement: Measurement
     ) -> None:
@@ -94,6 +106,7 @@ class RunDirectory:
 
     def read(self) -> Run:
         """Return the run, or say what of it is missing."""
+        self._check_readable()
         try:
             asked = json.loads(self._asked.read_text())
             found = asked["format"]
@@ -106,8 +119,13 @@ class RunDirectory:
                 status=table["status"].to_numpy().astype(np.int64),
                 error=table["error"].to_pylist(),
             )
-        except (OSError, ValueError, KeyError) as error:
-            raise UsageError(f"{self.path} does not hold a load run: {error}") from error
+        except KeyError as error:
+            raise UsageError(
+                f"{self.path} does not hold a load run: {error} is missing in it."
+            ) from error
+        except (OSError, ValueError) as error:
+            what = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise UsageError(f"The run in {self.path} cannot be read: {what}.") from error
         if found != _FORMAT:
             raise UsageError(
                 f"{self.path} holds a run of format {found}; this version reads {_FORMAT}."

@@ -73,8 +73,30 @@ def test_a_run_is_never_written_over(tmp_path: Path) -> None:
 
 def test_a_directory_without_a_run_is_named(tmp_path: Path) -> None:
     """`report` on the wrong directory must say which one it was."""
-    with pytest.raises(UsageError, match="does not hold a load run"):
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(
+        UsageError, match=r"does not hold a load run: name one that `load` wrote\.$"
+    ):
         RunDirectory(tmp_path).read()
+    with pytest.raises(UsageError, match=r"^There is no directory .*nowhere\.$"):
+        RunDirectory(tmp_path / "nowhere").read()
+    with pytest.raises(UsageError, match=r"file is not a directory"):
+        RunDirectory(file).read()
+
+
+def test_a_run_that_is_not_whole_says_what_of_it_is_missing(tmp_path: Path) -> None:
+    """A copy that left out the large file can be mended by copying that."""
+    directory = RunDirectory(tmp_path)
+    directory.write({}, {}, _measurement())
+    requests = tmp_path / "requests.parquet"
+
+    requests.write_bytes(b"not Parquet")
+    with pytest.raises(UsageError, match="cannot be read: "):
+        directory.read()
+    requests.unlink()
+    with pytest.raises(UsageError, match=r"only a part of a run: no requests\.parquet\.$"):
+        directory.read()
 
 
 def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:
