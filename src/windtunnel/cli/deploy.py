@@ -89,6 +89,9 @@ def deploy(
     [bold]Example[/bold]: windtunnel deploy model.tar.gz --endpoint-name unet
     --env SAGEMAKER_TFS_INSTANCE_COUNT=2
 
+    With --json, a deployment that fails after making something prints an object
+    with "error" and "made" instead.
+
     Everything made is tagged windtunnel:created-by, so that `windtunnel clean`
     finds it. Nothing that exists is changed: the endpoint must be a new one.
 
@@ -120,15 +123,24 @@ def deploy(
             deployed = work.run()
         except KeyboardInterrupt:
             progress.done(_leftovers("Interrupted.", work.made, endpoint_name, cloud))
+            if as_json and work.made:
+                _tell_failure("Interrupted.", work.made)
             raise typer.Exit(_INTERRUPTED) from None
-        except WindtunnelError:
+        except WindtunnelError as error:
             if work.made:
                 progress.done(_leftovers("It failed.", work.made, endpoint_name, cloud))
+                if as_json:
+                    _tell_failure(str(error), work.made)
             raise
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(deployed), indent=2))
     else:
         typer.echo(deployed.endpoint_name)
+
+
+def _tell_failure(what: str, made: list[str]) -> None:
+    """Print what a script needs to clean up after a deployment that did not come to its end."""
+    typer.echo(json.dumps({"error": what, "made": made}, indent=2))
 
 
 def _leftovers(what: str, made: list[str], endpoint_name: str, cloud: str) -> str:

@@ -37,6 +37,8 @@ _ENDPOINT_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _ENVIRONMENT_KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _ROLE_ARN = re.compile(r"arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+")
 _ROLE_NAME = re.compile(r"[a-zA-Z_0-9+=,.@\-]{1,64}")
+# S3's naming rules for general purpose buckets: two dots in a row or an IPv4 address are none.
+_BUCKET_NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
 _NAME_CHARACTERS_MAX = 63
 _PENDING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
@@ -93,6 +95,11 @@ def check_order(order: Order) -> None:
         _ROLE_ARN.fullmatch(order.role) or _ROLE_NAME.fullmatch(order.role)
     ):
         raise UsageError(f"--role {order.role!r} is neither a role's name nor its ARN.")
+    if order.bucket is not None and not _BUCKET_NAME.fullmatch(order.bucket):
+        raise UsageError(
+            f"--bucket {order.bucket!r} is no bucket name: 3 to 63 lower-case letters, digits, "
+            "hyphens and single dots, a letter or digit first and last, and no IP address."
+        )
     _check_archive(order.archive)
 
 

@@ -130,6 +130,13 @@ def test_an_interrupted_deployment_says_what_it_left(
         (["{archive}", "--endpoint-name", "e", "--instance-type", "c5.large"], "ml."),
         (["{archive}", "--endpoint-name", "e", "--instance-count", "0"], "at least 1"),
         (["{archive}", "--endpoint-name", "e", "--role", "two words"], "role"),
+        (["{archive}", "--endpoint-name", "e", "--bucket", ""], "no bucket name"),
+        (["{archive}", "--endpoint-name", "e", "--bucket", "ab"], "no bucket name"),
+        (["{archive}", "--endpoint-name", "e", "--bucket", "a" * 64], "no bucket name"),
+        (["{archive}", "--endpoint-name", "e", "--bucket", "My_Bucket"], "no bucket name"),
+        (["{archive}", "--endpoint-name", "e", "--bucket", "ends-badly-"], "no bucket name"),
+        (["{archive}", "--endpoint-name", "e", "--bucket", "two..dots"], "no bucket name"),
+        (["{archive}", "--endpoint-name", "e", "--bucket", "192.168.5.4"], "no bucket name"),
     ],
 )
 def test_what_cannot_be_right_is_refused_before_any_call(
@@ -168,6 +175,34 @@ def test_a_model_that_sagemaker_refuses_is_explained_in_its_own_words(
     assert ran.code == 1
     assert "Requested image not found." in ran.err
     assert "s3://" in ran.err
+
+
+def test_a_failed_deployment_tells_a_script_what_it_left(
+    windtunnel: "Command", aws: "FakeAws", archive: Path
+) -> None:
+    """A script that asked for JSON must not parse a sentence to find what to remove."""
+    aws.statuses = ["Failed"]
+    aws.failure_reason = "The primary container did not pass the ping health check."
+
+    ran = windtunnel("deploy", archive, "--endpoint-name", "unet", "--json")
+
+    assert ran.code == 4
+    told = json.loads(ran.out)
+    assert "ping health check" in told["error"]
+    assert told["error"] in ran.err
+    (model,), (config,) = aws.models, aws.configs
+    assert told["made"][0].startswith("s3://")
+    assert told["made"][1:] == [
+        f"model {model}",
+        f"endpoint configuration {config}",
+        "endpoint unet",
+    ]
+
+
+@pytest.mark.parametrize("bucket", ["abc", "a" * 63, "my.bucket-1", "1.2.3.4.5"])
+def test_a_bucket_that_s3_takes_is_taken(archive: Path, bucket: str) -> None:
+    """A rule that is stricter than S3's locks people out of their own buckets."""
+    deployment.check_order(deployment.Order(archive, "unet", bucket=bucket))
 
 
 def _refusal(message: str) -> Exception:
