@@ -19,6 +19,8 @@ from windtunnel.lab.quantities import format_duration, format_rate
 
 _PLAIN_PERIOD_S = 5
 _BAR_WIDTH = 24
+# A load process tells every second: twice as long without a word, and it is done.
+_TOLD_WITHIN_S = 2.0
 
 
 class LiveView:
@@ -28,6 +30,7 @@ class LiveView:
         self._schedule = schedule
         self._processes = processes
         self._latest: dict[int, Tick] = {}
+        self._waiting: dict[int, Tick] = {}
         self._failures = 0
         self._shown_at_s = 0.0
         self._live: Live | None = None
@@ -58,19 +61,40 @@ class LiveView:
 
     def tick(self, tick: Tick) -> None:
         """Take one worker's last second; show the whole when every worker has told its own."""
-        self._latest[tick.worker] = tick
         self._failures += tick.failures
+        if tick.at_s > self._schedule.total_s:
+            self._waiting[tick.worker] = tick
+            if users := self._users_waiting(tick.at_s):
+                self._show(tick.at_s, self._waiting_line(users))
+            return
+        self._latest[tick.worker] = tick
         if len(self._latest) < self._processes:
             return
         ticks = list(self._latest.values())
         self._latest = {}
         at_s = max(each.at_s for each in ticks)
-        line = self._line(at_s, ticks)
+        self._show(at_s, self._line(at_s, ticks))
+
+    def _show(self, at_s: float, line: str) -> None:
         if self._live is not None:
             self._live.update(Text(f"{self._bar(at_s)}  {line}"))
         elif at_s - self._shown_at_s >= _PLAIN_PERIOD_S or self._shown_at_s == 0:
             self._shown_at_s = at_s
             self._console.print(line, markup=False, soft_wrap=True)
+
+    def _users_waiting(self, at_s: float) -> int:
+        """Return how many users are left after the end, each with a request that is out."""
+        # A process whose users are all done tells nothing any more.
+        return sum(
+            tick.users for tick in self._waiting.values() if at_s - tick.at_s < _TOLD_WITHIN_S
+        )
+
+    def _waiting_line(self, users: int) -> str:
+        requests = "1 request" if users == 1 else f"{users:,} requests"
+        return (
+            f"{self._schedule.total_s:4.0f} s are over: waiting for {requests} to be answered  "
+            f"{self._failures:,} errors"
+        )
 
     def _line(self, at_s: float, ticks: list[Tick]) -> str:
         # Every worker samples its own second: each sample stands for as many requests as there
@@ -90,10 +114,11 @@ class LiveView:
             latency = f"  p50 {format_duration(p50)}  p95 {format_duration(p95)}"
         # A tick tells of the second before it.
         phase = "warm-up" if at_s - 0.5 <= self._schedule.warmup_s else "counting"
-        users = sum(tick.users for tick in ticks)
+        count = sum(tick.users for tick in ticks)
+        users = "1 user" if count == 1 else f"{count:,} users"
         rate = sum(tick.requests for tick in ticks)
         return (
-            f"{at_s:4.0f} s of {self._schedule.total_s:.0f}  {phase:8}  {users:,} users  "
+            f"{at_s:4.0f} s of {self._schedule.total_s:.0f}  {phase:8}  {users}  "
             f"{format_rate(rate)} requests/s{latency}  {self._failures:,} errors"
         )
 

@@ -178,15 +178,18 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
 
     latency, users = summary["latency_s"], summary["users"]
     count, failures = summary["requests"], summary["failures"]
+    place = f"on        {summary['hardware']['instances']}"
+    if count == 0:
+        return [place, f"requests  {_nothing_measured(summary)}"]
     rate = format_rate(summary["throughput_rps"])
     lines = [
-        f"on        {summary['hardware']['instances']}",
+        place,
         f"rate      {rate} requests/s by {users['reached']:,} of {users['wanted']:,} users",
     ]
     if failures < count:
         marks = "  ".join(f"{name} {format_duration(value)}" for name, value in latency.items())
         lines.append(f"latency   {marks}")
-    share = format_percent(failures / count if count else 0.0)
+    share = format_percent(failures / count)
     length = format_duration(summary["measured_s"])
     return [
         *lines,
@@ -200,3 +203,11 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
             for verdict in summary["objectives"]
         ),
     ]
+
+
+def _nothing_measured(summary: Mapping[str, Any]) -> str:
+    """Return what to say of a run without a request that counts: a rate of 0 would be a result."""
+    count = summary["warmup_requests"]
+    if count == 0:
+        return "none was answered: nothing was measured"
+    return f"nothing was measured: {count:,} in the warm-up, which does not count"

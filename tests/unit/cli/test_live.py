@@ -9,11 +9,13 @@ from windtunnel.lab.load.plan import closed_schedule
 _SCHEDULE = closed_schedule(users=4, spawn_rate_per_s=None, warmup_s=2, duration_s=18)
 
 
-def _tick(worker: int, at_s: float, *, requests: int = 10, failures: int = 0) -> Tick:
+def _tick(
+    worker: int, at_s: float, *, users: int = 2, requests: int = 10, failures: int = 0
+) -> Tick:
     return Tick(
         worker=worker,
         at_s=at_s,
-        users=2,
+        users=users,
         requests=requests,
         failures=failures,
         latencies_s=[0.05] * 9 + [0.2],
@@ -47,3 +49,21 @@ def test_a_line_is_the_sum_of_all_workers(capsys: pytest.CaptureFixture[str]) ->
     assert "p50 50 ms" in line
     assert "p95 200 ms" in line
     assert "3 errors" in line
+
+
+def test_after_the_end_it_says_how_many_requests_are_waited_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`56 s of 20` looks like a tool that cannot stop; a hanging endpoint is the reason."""
+    with LiveView(_SCHEDULE, processes=2) as live:
+        live.tick(_tick(0, 20.1, users=3))
+        live.tick(_tick(1, 20.2, users=2, failures=4))
+        # From here on the first process is done, and silent.
+        for second in range(21, 27):
+            live.tick(_tick(1, second + 0.2, users=1))
+
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "  20 s are over: waiting for 3 requests to be answered  0 errors",
+        "  20 s are over: waiting for 1 request to be answered  4 errors",
+    ]

@@ -64,3 +64,29 @@ def test_errors_are_listed_with_what_one_of_them_said() -> None:
 
     assert lines[-1] == "error     100 x ModelError (424): out of memory"
     assert not any(line.startswith("latency") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("warmup_count", "said"),
+    [
+        (0, "requests  none was answered: nothing was measured"),
+        (1200, "requests  nothing was measured: 1,200 in the warm-up, which does not count"),
+    ],
+)
+def test_a_run_that_ended_before_it_counted_shows_no_zeros(warmup_count: int, said: str) -> None:
+    """`rate 0 requests/s` reads as if the endpoint had been measured, and found dead."""
+    lines = result_lines(
+        {
+            **_GOOD,
+            "requests": 0,
+            "throughput_rps": 0.0,
+            "latency_s": dict.fromkeys(_GOOD["latency_s"]),
+            "valid": False,
+            "reasons": ["interrupted"],
+            "objectives": [_verdict("undecided")],
+            "measured_s": 0.0,
+            "warmup_requests": warmup_count,
+        }
+    )
+
+    assert lines == ["on        ml.c5.large (stand-in: 2 of 2 vCPU)", said]

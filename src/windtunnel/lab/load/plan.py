@@ -43,11 +43,12 @@ class ClosedSchedule:
 
     def sentence(self) -> str:
         """Return the schedule as a person reads it."""
-        plural = "s" if self.users > 1 else ""
-        each = "each sends" if self.users > 1 else "who sends"
+        who = "1 user, who sends"
+        if self.users > 1:
+            rate = format_rate(self.spawn_rate_per_s)
+            who = f"{self.users:,} users, started at {rate} a second; each sends"
         return (
-            f"{self.users:,} user{plural}, started at {format_rate(self.spawn_rate_per_s)} a "
-            f"second; {each} the next request when the last one is answered; "
+            f"{who} the next request when the last one is answered; "
             f"{format_duration(self.warmup_s)} of warm-up that is not counted, then "
             f"{format_duration(self.duration_s)}"
         )

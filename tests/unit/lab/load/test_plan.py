@@ -37,6 +37,20 @@ def test_counting_starts_after_the_last_user_did() -> None:
     assert (fast.ramp_s, fast.warmup_s) == (0.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("users", "start"),
+    [
+        (1, "1 user, who sends the next request when the last one is answered; 1 s of warm-up"),
+        (4, "4 users, started at 4 a second; each sends the next request when the last one is"),
+    ],
+)
+def test_a_schedule_reads_as_a_sentence(users: int, start: str) -> None:
+    """It is what a person checks before the run."""
+    schedule = closed_schedule(users=users, spawn_rate_per_s=None, warmup_s=None, duration_s=10)
+
+    assert schedule.sentence().startswith(start)
+
+
 def test_users_that_would_never_all_run_are_refused() -> None:
     """240 users at one a second do not fit into a minute."""
     with pytest.raises(UsageError, match="--spawn-rate"):
