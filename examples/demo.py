@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -158,9 +159,12 @@ def measure(cloud: CloudProcess, sample: Path, name: str, environment: dict[str,
 def show_comparison() -> None:
     """Print the before/after table; a difference counts if it holds against both defaults."""
     default, tuned, again = (RunDirectory(ROOT / name).read() for name in RUNS)
-    table = Table(title=title(default.summary["hardware"]), title_justify="left")
-    for heading in ("", "default", "again", "tuned", "tuned / default", "verdict"):
-        table.add_column(heading, justify="left" if heading in {"", "verdict"} else "right")
+    table = Table(
+        title=title(default.summary["hardware"]), title_justify="left", box=box.SIMPLE_HEAD
+    )
+    for heading in ("", "default", "again", "tuned", "tuned/default", "verdict"):
+        is_text = heading in {"", "verdict"}
+        table.add_column(heading, justify="left" if is_text else "right", no_wrap=True)
     first = compare(Sampled.of(default), Sampled.of(tuned))
     second = compare(Sampled.of(again), Sampled.of(tuned))
     for one, other in zip(first, second, strict=True):
