@@ -160,7 +160,10 @@ def show_comparison() -> None:
     """Print the before/after table; a difference counts if it holds against both defaults."""
     default, tuned, again = (RunDirectory(ROOT / name).read() for name in RUNS)
     table = Table(
-        title=title(default.summary["hardware"]), title_justify="left", box=box.SIMPLE_HEAD
+        title=title(default.summary["hardware"]),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     for heading in ("", "default", "again", "tuned", "tuned/default", "verdict"):
         is_text = heading in {"", "verdict"}
