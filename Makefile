@@ -16,9 +16,10 @@ setup: $(STAMP) ## Make .venv with everything that development needs
 
 $(STAMP): requirements.lock pyproject.toml scripts/preflight.sh
 	@PYTHON="$(PYTHON)" bash scripts/preflight.sh
+	@echo "Setting up .venv: 2 GB, a minute or two ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: $(STAMP) ## Run the main job: deploy, load-test, retune, load-test again, compare

@@ -60,7 +60,7 @@ def main() -> int:
 
     console.print("[bold]2. A local cloud[/bold]")
     with running_cloud(home, log=ROOT / "up.log") as cloud:
-        console.print(f"   $ windtunnel up --home {home.path.name} &      [dim]# {cloud.url}[/dim]")
+        console.print(f"   $ windtunnel up --home {ROOT / 'home'} &   [dim]# {cloud.url}[/dim]")
         console.print(
             "[bold]3. Deployed as it comes: is its mask right, and how fast is it?[/bold]"
         )
