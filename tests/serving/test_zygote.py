@@ -98,7 +98,7 @@ def test_a_stop_lets_requests_in_hand_finish(zygote: Zygote, tiny_models: Path) 
         ({"SAGEMAKER_TFS_INSTANCE_COUNT": "none"}, None, "SAGEMAKER_TFS_INSTANCE_COUNT must be"),
         ({}, "no model", "No SavedModel was found"),
         ({}, "script", "code/inference.py"),
-        ({}, "garbage", "TensorFlow cannot load 00000123"),
+        ({}, "garbage", "TensorFlow cannot load half_plus_two/00000123"),
         ({"SAGEMAKER_TFS_DEFAULT_MODEL_NAME": "x"}, None, "the archive has only half_plus_two"),
     ],
 )

@@ -16,12 +16,13 @@ import http.client
 import io
 import json
 import os
+import secrets
 import signal
 import socket
 import sys
-import tempfile
 import time
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from urllib.parse import quote
 
@@ -31,6 +32,8 @@ from windtunnel.core import limits
 from windtunnel.core.lifeline import join_parent
 
 INCOMING_PREFIX = ".incoming-"
+# What this process has begun to write, for the signal that ends it.
+_incoming: set[Path] = set()
 # Below every instance: a fetch must not slow down what already serves.
 _NICENESS = 15
 # The S3 process may be restarting; it takes about a second.
@@ -102,7 +105,9 @@ def fetch(
     if response.status != http.client.OK:
         raise ModelDataError(f"S3 answered {response.status} {response.reason} for {shown}.")
     source = _Source(response)
-    incoming = Path(tempfile.mkdtemp(prefix=INCOMING_PREFIX, dir=into))
+    incoming = into / f"{INCOMING_PREFIX}{secrets.token_hex(8)}"
+    _incoming.add(incoming)
+    incoming.mkdir(mode=0o700)
     try:
         unpack.check_kind(source.peek())
         contents = unpack.unpack(io.BufferedReader(source), incoming, archive_limits)
@@ -112,6 +117,7 @@ def fetch(
         raise ModelDataError(f"The archive {shown} cannot be used: {error.reason}.") from error
     finally:
         unpack.remove(incoming)
+        _incoming.discard(incoming)
     return {
         "directory": str(directory),
         "etag": response.headers.get("ETag", ""),
@@ -153,6 +159,16 @@ def _place(incoming: Path, directory: Path) -> Path:
     return directory
 
 
+def _give_up(number: int, _: FrameType | None) -> None:
+    """Leave nothing half-unpacked and end.
+
+    At once, not by an exception: one raised inside a finaliser would be lost, and the signal too.
+    """
+    for folder in _incoming:
+        unpack.remove(folder)
+    os._exit(128 + number)
+
+
 def _explain(error: OSError) -> str:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return "The disk of the home is full: there is no room to unpack the model data."
@@ -178,8 +194,7 @@ def main() -> int:
 
     join_parent()
     os.nice(_NICENESS)
-    # So that `finally` runs and no half-unpacked folder stays when the fleet gives up.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, _give_up)
     archive_limits = ArchiveLimits(options.unpacked_bytes_max, options.member_count_max)
     result: dict[str, str | int]
     try:
