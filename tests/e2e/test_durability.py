@@ -115,13 +115,18 @@ def test_a_crashed_model_server_comes_back(
                 break
 
 
+def s3_processes(cloud: CloudProcess) -> list[int]:
+    """Return the S3 processes of a cloud."""
+    children = psutil.Process(cloud.process.pid).children()
+    return [each.pid for each in children if "windtunnel.cloud.foundation.s3" in each.cmdline()]
+
+
 def test_a_killed_s3_process_comes_back_with_everything(cloud: CloudProcess, make: Maker) -> None:
     """A crash of one part is a few failed requests, not the end of the cloud."""
     s3 = make.client("s3")
     s3.put_object(Bucket=make.bucket, Key="kept", Body=b"kept")
-    for process in psutil.Process(cloud.process.pid).children():
-        if "windtunnel.cloud.foundation.s3" in process.cmdline():
-            os.kill(process.pid, signal.SIGKILL)
+    [first] = s3_processes(cloud)
+    os.kill(first, signal.SIGKILL)
     deadline_s = time.monotonic() + 30
     while True:
         try:
@@ -135,3 +140,4 @@ def test_a_killed_s3_process_comes_back_with_everything(cloud: CloudProcess, mak
             break
 
     assert body == b"kept"
+    assert s3_processes(cloud) != [first]

@@ -6,10 +6,12 @@ slower side takes them, and are never held.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import cast
 
 import httptools
 
+from windtunnel.cloud.errors import CloudError, UnavailableError
 from windtunnel.http.message import Head, Headers
 from windtunnel.http.server import Exchange
 
@@ -32,15 +34,20 @@ _HOP_BY_HOP = frozenset(
 _OURS = b"x-windtunnel-"
 _NOT_REPEATED = _HOP_BY_HOP | {b"content-length", b"date"}
 
+Failed = Callable[[CloudError], None]
+
 
 class Forwarding(asyncio.Protocol):
     """One request on its way: the sink of its body, and the protocol of the connection behind.
 
-    `refuse` answers the client when the process behind does not.
+    `failed` answers the client when the process behind does not.
     """
 
-    def __init__(self, exchange: Exchange, socket_path: str, extra: Headers) -> None:
+    def __init__(
+        self, exchange: Exchange, socket_path: str, extra: Headers, failed: Failed
+    ) -> None:
         self._exchange = exchange
+        self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
@@ -182,10 +189,6 @@ class Forwarding(asyncio.Protocol):
         if self._exchange.is_answered:
             self._exchange.drop()
         else:
-            self._exchange.respond(
-                503,
-                [(b"content-type", b"application/xml")],
-                b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>ServiceUnavailable</Code>'
-                b"<Message>This part of the local cloud is not answering; please try again."
-                b"</Message></Error>",
+            self._failed(
+                UnavailableError("This part of the local cloud is not answering; please try again.")
             )

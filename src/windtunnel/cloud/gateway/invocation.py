@@ -69,9 +69,9 @@ def endpoint_name(head: Head) -> str:
     return name
 
 
-def container_head(head: Head, body_bytes: int, inference_path: bytes = b"/invocations") -> bytes:
+def container_head(head: Head, body_bytes: int) -> bytes:
     """Return the head of the request that the container gets."""
-    lines = [b"POST %s HTTP/1.1\r\nhost: model\r\n" % inference_path]
+    lines = [b"POST /invocations HTTP/1.1\r\nhost: model\r\n"]
     typed = False
     for name, value in head.headers:
         known = _PASSED_ON.get(name)

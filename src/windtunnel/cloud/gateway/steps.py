@@ -7,6 +7,7 @@ Nothing is executed for a request before `prove_signature` (S3: `stream_to_s3`) 
 from dataclasses import dataclass
 
 from windtunnel.aws.sigv4 import UNSIGNED_PAYLOAD, signing_key
+from windtunnel.cloud.errors import CloudError
 from windtunnel.cloud.gateway import invocation, signature
 from windtunnel.cloud.gateway.answers import Fault, FaultError
 from windtunnel.cloud.gateway.forward import Forwarding
@@ -55,7 +56,7 @@ class PlanBody:
     def __call__(self, gateway: Gateway, request: Request) -> None:
         """Set the request's plan."""
         if request.service == "s3":
-            request.plan = self._stream_to_s3(request)
+            request.plan = self._stream_to_s3(gateway, request)
             return
         request.hash_body()
         if request.service == "sagemaker-runtime":
@@ -69,17 +70,21 @@ class PlanBody:
         if length <= request.plan:
             gateway.hold(request, length)
 
-    def _stream_to_s3(self, request: Request) -> Forwarding:
+    def _stream_to_s3(self, gateway: Gateway, request: Request) -> Forwarding:
         """Prove the signature over what the head declares of the body, then let it through.
 
         S3 signs the declared hash (or a word that says there is none); the S3 process holds the
         body against it before it acknowledges anything. Who comes without a signature is let
         through as nobody: the S3 process knows which objects are public.
         """
+
+        def failed(error: CloudError) -> None:
+            gateway.fail(request, error)
+
         claim = request.claim
         if claim is None:
             extra = [(b"x-windtunnel-caller", b"anonymous")]
-            return Forwarding(request.exchange, self.s3_socket, extra)
+            return Forwarding(request.exchange, self.s3_socket, extra, failed)
         declared = request.head.get(b"x-amz-content-sha256")
         if claim.expires_s is not None:
             hashed = UNSIGNED_PAYLOAD
@@ -101,7 +106,7 @@ class PlanBody:
                 self.owner.secret_access_key, claim.day, claim.region, claim.signing_name
             )
             extra.append((b"x-windtunnel-signing-key", key.hex().encode()))
-        return Forwarding(request.exchange, self.s3_socket, extra)
+        return Forwarding(request.exchange, self.s3_socket, extra, failed)
 
 
 @dataclass(frozen=True)

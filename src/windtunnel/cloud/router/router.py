@@ -124,10 +124,6 @@ class Router:
 
     # --- invocations --------------------------------------------------------------------------
 
-    def admit(self, endpoint_name: str, body_bytes: int) -> None:
-        """Raise what would be answered now to a request of this size, before its body has come."""
-        self._admitted(endpoint_name, body_bytes)
-
     def _admitted(self, endpoint_name: str, body_bytes: int) -> EndpointRoutes:
         routes = self._endpoints.get(endpoint_name)
         if routes is None:

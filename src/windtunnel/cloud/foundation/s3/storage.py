@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
 
+# How often a lock that is held is tried again, while its holder ends.
+_LOCK_INTERVAL_S = 0.02
+
 
 class StoreInUseError(Exception):
     """Another process has this store open."""
@@ -101,6 +104,6 @@ def _lock(path: Path, clock: Clock) -> int:
             if clock.monotonic_s() > end_s:
                 os.close(descriptor)
                 raise StoreInUseError(f"{path.parent} is in use by another process.") from None
-            time.sleep(0.02)
+            time.sleep(_LOCK_INTERVAL_S)
         else:
             return descriptor
