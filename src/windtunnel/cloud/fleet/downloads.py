@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from windtunnel.cloud.fleet import health
 from windtunnel.cloud.fleet.environment import base_environment
-from windtunnel.cloud.fleet.model_data import ModelDataError, split_url
+from windtunnel.cloud.fleet.model_data import Form, ModelDataError, split_url
 from windtunnel.core import limits
 from windtunnel.core.supervision import Supervisor
 
@@ -24,8 +24,8 @@ _HEAD_TIMEOUT_S = 5.0
 _ERROR_CHARACTERS_MAX = 300
 _ENDING = "The cloud is ending."
 
-# The URL, and the ETag it had.
-Version = tuple[str, str]
+# The URL, what becomes of it, and the ETag it had.
+Version = tuple[str, Form, str]
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,24 @@ class Downloads:
         self._known: dict[Version, ModelData] = {}
         self._is_closed = False
 
-    async def get(self, url: str) -> ModelData:
-        """Return where the archive at a URL is unpacked, or raise `ModelDataError`."""
+    async def get(
+        self, url: str, form: Form = "archive", timeout_s: float = limits.MODEL_DATA_TIMEOUT_S
+    ) -> ModelData:
+        """Return the folder with a URL's model data, or raise `ModelDataError`.
+
+        `timeout_s` is how long this caller waits; others who want the same may wait longer.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._get(url, form)
+        except TimeoutError as error:
+            raise ModelDataError(
+                f"The model data {url} was not there after {timeout_s:.0f} s."
+            ) from error
+
+    async def _get(self, url: str, form: Form) -> ModelData:
         bucket, key = split_url(url)
-        version = (url, await self._etag(bucket, key))
+        version = (url, form, await self._etag(bucket, key))
         known = self._known.get(version)
         if known is not None and known.directory.is_dir():
             return known
@@ -66,7 +80,7 @@ class Downloads:
         if self._is_closed:
             raise ModelDataError(_ENDING)
         if fetch is None:
-            task = asyncio.create_task(self._fetch(url, bucket, key))
+            task = asyncio.create_task(self._fetch(url, form, bucket, key))
             fetch = self._fetches[version] = _Fetch(task)
         fetch.waiter_count += 1
         try:
@@ -105,9 +119,9 @@ class Downloads:
             reply = await health.ask(address, "HEAD", target, _HEAD_TIMEOUT_S)
         return "" if reply is None else reply.headers.get("etag", "")
 
-    async def _fetch(self, url: str, bucket: str, key: str) -> ModelData:
+    async def _fetch(self, url: str, form: Form, bucket: str, key: str) -> ModelData:
         async with self._slots:
-            result = await self._run_fetcher(bucket, key)
+            result = await self._run_fetcher(form, bucket, key)
         if "reason" in result:
             raise ModelDataError(str(result["reason"]))
         data = ModelData(
@@ -117,16 +131,17 @@ class Downloads:
         )
         if etag := str(result["etag"]):
             # What really came, should the object have changed since it was asked about.
-            self._known[(url, etag)] = data
+            self._known[(url, form, etag)] = data
             while len(self._known) > limits.MODEL_CACHE_ENTRY_COUNT_MAX:
                 del self._known[next(iter(self._known))]
         return data
 
-    async def _run_fetcher(self, bucket: str, key: str) -> dict[str, str | int]:
+    async def _run_fetcher(self, form: Form, bucket: str, key: str) -> dict[str, str | int]:
         options = {
             "--socket": str(self._s3_socket),
             "--bucket": bucket,
             "--key": key,
+            "--form": form,
             "--into": str(self._models),
         }
         process = await self._supervisor.start(
@@ -139,12 +154,7 @@ class Downloads:
             output=asyncio.subprocess.PIPE,
         )
         try:
-            async with asyncio.timeout(limits.MODEL_DATA_TIMEOUT_S):
-                out, err = await process.communicate()
-        except TimeoutError as error:
-            raise ModelDataError(
-                f"The model data was not there after {limits.MODEL_DATA_TIMEOUT_S:.0f} s."
-            ) from error
+            out, err = await process.communicate()
         finally:
             await self._supervisor.stop(process, _STOP_GRACE_S)
         if process.returncode != 0:

@@ -1,15 +1,16 @@
-"""Fetch one model archive from S3 and unpack it into the home's cache of models.
+"""Fetch one model's data from S3 into the home's cache of models: an archive, unpacked, or objects.
 
-`python -I -m windtunnel.cloud.fleet.fetch --socket PATH --bucket B --key K --into DIR`
+`python -I -m windtunnel.cloud.fleet.fetch --socket PATH --bucket B --key K --form F --into DIR`
 
 A process of its own, at low priority, because archives are large, slow and not to be trusted. It
 writes one line of JSON to stdout: `{"directory": …, "etag": …, "archive_bytes": …,
 "unpacked_bytes": …}`, or `{"reason": …}` for a person to act on. The folder's name is the digest of
-the archive's bytes, so equal archives share one, and a folder of that name is whole: it is made
-under another name and renamed.
+the archive's bytes, or of the objects' names and ETags, so equal data shares one, and a folder of
+that name is whole: it is made under another name and renamed.
 """
 
 import argparse
+import contextlib
 import errno
 import hashlib
 import http.client
@@ -17,17 +18,19 @@ import io
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote
 
-from windtunnel.cloud.fleet import unpack
-from windtunnel.cloud.fleet.model_data import ArchiveLimits, ModelDataError
+from windtunnel.cloud.fleet import listing, unpack
+from windtunnel.cloud.fleet.model_data import ArchiveLimits, Form, ModelDataError
 from windtunnel.core import limits
 from windtunnel.core.lifeline import join_parent
 
@@ -95,35 +98,101 @@ class _Source(io.RawIOBase):
 
 
 def fetch(
+    socket_path: str, bucket: str, key: str, form: Form, into: Path, archive_limits: ArchiveLimits
+) -> dict[str, str | int]:
+    """Bring one model's data into the cache; return where it is, or raise with why it is not."""
+    if form == "archive":
+        return _fetch_archive(socket_path, bucket, key, into, archive_limits)
+    return _fetch_objects(socket_path, bucket, key, form, into, archive_limits)
+
+
+def _fetch_archive(
     socket_path: str, bucket: str, key: str, into: Path, archive_limits: ArchiveLimits
 ) -> dict[str, str | int]:
-    """Bring one archive into the cache; return where it is, or raise with the reason it is not."""
-    shown = f"s3://{bucket}/{key}"
-    response = _request(socket_path, f"/{quote(bucket)}/{quote(key, safe='/~')}")
-    if response.status == http.client.NOT_FOUND:
-        raise ModelDataError(f"There is no object at {shown}.")
-    if response.status != http.client.OK:
-        raise ModelDataError(f"S3 answered {response.status} {response.reason} for {shown}.")
+    response = _opened(socket_path, bucket, key)
     source = _Source(response)
-    incoming = into / f"{INCOMING_PREFIX}{secrets.token_hex(8)}"
-    _incoming.add(incoming)
-    incoming.mkdir(mode=0o700)
-    try:
-        unpack.check_kind(source.peek())
-        contents = unpack.unpack(io.BufferedReader(source), incoming, archive_limits)
+    with _making(into) as incoming:
+        try:
+            unpack.check_kind(source.peek())
+            contents = unpack.unpack(io.BufferedReader(source), incoming, archive_limits)
+        except ModelDataError as error:
+            shown = f"s3://{bucket}/{key}"
+            raise ModelDataError(f"The archive {shown} cannot be used: {error.reason}.") from error
         unpack.seal(incoming)
         directory = _place(incoming, into / source.digest)
-    except ModelDataError as error:
-        raise ModelDataError(f"The archive {shown} cannot be used: {error.reason}.") from error
-    finally:
-        unpack.remove(incoming)
-        _incoming.discard(incoming)
     return {
         "directory": str(directory),
         "etag": response.headers.get("ETag", ""),
         "archive_bytes": source.count_bytes,
         "unpacked_bytes": contents.size_bytes,
     }
+
+
+def _fetch_objects(
+    socket_path: str, bucket: str, key: str, form: Form, into: Path, archive_limits: ArchiveLimits
+) -> dict[str, str | int]:
+    """Bring one object, or all behind a prefix, as the files that they are."""
+    # An object is the first of all whose keys begin with its own.
+    count_max = 0 if form == "object" else archive_limits.member_count_max
+    objects = listing.objects(lambda target: _request(socket_path, target), bucket, key, count_max)
+    prefix = key
+    if form == "object":
+        objects = [each for each in objects if each.key == key]
+        prefix = key[: key.rfind("/") + 1]
+    shown = f"s3://{bucket}/{key}"
+    if not objects:
+        what = "no object at" if form == "object" else "no object behind"
+        raise ModelDataError(f"There is {what} {shown}.")
+    try:
+        contents, paths = listing.plan(objects, prefix, archive_limits)
+    except ModelDataError as error:
+        raise ModelDataError(f"The model data {shown} cannot be used: {error.reason}.") from error
+    final = into / listing.digest(objects, prefix)
+    if not final.is_dir():
+        with _making(into) as incoming:
+            for each, path in zip(objects, paths, strict=True):
+                _write_object(_opened(socket_path, bucket, each.key), incoming.joinpath(*path))
+            unpack.seal(incoming)
+            _place(incoming, final)
+    os.utime(final)
+    return {
+        "directory": str(final),
+        # Another object may come behind a prefix: what there is, is asked each time.
+        "etag": "",
+        "archive_bytes": contents.size_bytes,
+        "unpacked_bytes": contents.size_bytes,
+    }
+
+
+@contextlib.contextmanager
+def _making(into: Path) -> Iterator[Path]:
+    """Hold a folder in which data is made; it is gone at the end, renamed or removed."""
+    incoming = into / f"{INCOMING_PREFIX}{secrets.token_hex(8)}"
+    _incoming.add(incoming)
+    incoming.mkdir(mode=0o700)
+    try:
+        yield incoming
+    finally:
+        unpack.remove(incoming)
+        _incoming.discard(incoming)
+
+
+def _write_object(response: http.client.HTTPResponse, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    source = _Source(response)
+    with path.open("xb") as file:
+        shutil.copyfileobj(io.BufferedReader(source), file)
+    path.chmod(0o444)
+
+
+def _opened(socket_path: str, bucket: str, key: str) -> http.client.HTTPResponse:
+    shown = f"s3://{bucket}/{key}"
+    response = _request(socket_path, f"/{quote(bucket)}/{quote(key, safe='/~')}")
+    if response.status == http.client.NOT_FOUND:
+        raise ModelDataError(f"There is no object at {shown}.")
+    if response.status != http.client.OK:
+        raise ModelDataError(f"S3 answered {response.status} {response.reason} for {shown}.")
+    return response
 
 
 def _request(socket_path: str, target: str) -> http.client.HTTPResponse:
@@ -186,6 +255,7 @@ def main() -> int:
     parser.add_argument("--socket", required=True)
     parser.add_argument("--bucket", required=True)
     parser.add_argument("--key", required=True)
+    parser.add_argument("--form", choices=get_args(Form), default="archive")
     parser.add_argument("--into", type=Path, required=True)
     standard = ArchiveLimits()
     parser.add_argument("--unpacked-bytes-max", type=int, default=standard.unpacked_bytes_max)
@@ -198,7 +268,14 @@ def main() -> int:
     archive_limits = ArchiveLimits(options.unpacked_bytes_max, options.member_count_max)
     result: dict[str, str | int]
     try:
-        result = fetch(options.socket, options.bucket, options.key, options.into, archive_limits)
+        result = fetch(
+            options.socket,
+            options.bucket,
+            options.key,
+            options.form,
+            options.into,
+            archive_limits,
+        )
     except ModelDataError as error:
         result = {"reason": error.reason}
     except OSError as error:

@@ -181,7 +181,9 @@ class Fleet:
         if self._tidying is not None:
             # It removes folders that nobody uses yet.
             await asyncio.wait({self._tidying})
-        return await self._downloads.get(spec.model_data_url)
+        return await self._downloads.get(
+            spec.model_data_url, spec.model_data_form, spec.download_timeout_s
+        )
 
     def _admit(self, instance: Instance, kind: ImageKind, data: ModelData | None) -> None:
         if self._is_closing:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from windtunnel.cloud.fleet.model_data import Form
 from windtunnel.core import limits
 
 
@@ -26,6 +27,8 @@ class InstanceSpec:
     image: str
     environment: Mapping[str, str]
     model_data_url: str | None
+    model_data_form: Form = "archive"
+    download_timeout_s: float = limits.MODEL_DATA_TIMEOUT_S
     startup_timeout_s: float = limits.STARTUP_TIMEOUT_S
 
 

@@ -16,6 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 from windtunnel.core import limits
 
+# How an object of S3 becomes files: unpacked, as it is, or all that begin with a prefix.
+Form = Literal["archive", "object", "prefix"]
 Kind = Literal["file", "directory", "symlink", "hardlink", "other"]
 Path = tuple[str, ...]
 
@@ -182,6 +184,21 @@ def split_name(name: str) -> Path:
     return parts
 
 
+def key_name(remainder: str) -> str:
+    """Return the file that an object becomes, named by its key behind the prefix.
+
+    AWS splits it at slashes and takes no name that is empty, blank, `.` or `..` (botocore's page on
+    S3ModelDataSource, `CompressionType`); lengths and zero bytes are `Contents`' to refuse.
+    """
+    for part in remainder.split("/"):
+        if part in {".", ".."} or not part.strip():
+            raise ModelDataError(
+                f"the key behind its prefix, {show(remainder)}, has an empty or dotted name in it "
+                "(S3's console makes such objects as folders)"
+            )
+    return remainder
+
+
 def show(name: str) -> str:
     """Return a name from an archive as it may stand in a message: printable, and not endless."""
     shown = "".join(
@@ -191,8 +208,10 @@ def show(name: str) -> str:
     return f"{shown}…" if len(name) > _SHOWN_CHARACTERS_MAX else shown
 
 
-def split_url(url: str) -> tuple[str, str]:
-    """Return the bucket and key that a ModelDataUrl names, in S3's form or one of its https forms.
+def split_url(url: str, *, is_prefix: bool = False) -> tuple[str, str]:
+    """Return the bucket and key that a URL names, in S3's form or one of its https forms.
+
+    A prefix may be empty: all objects of the bucket.
 
     The https forms are those of AWS's page "Methods for accessing a bucket": the bucket in the
     path or before the host.
@@ -214,6 +233,6 @@ def split_url(url: str) -> tuple[str, str]:
             bucket, key = ".".join(labels[:s3_label]), unquote(parts.path.removeprefix("/"))
     else:
         bucket = ""
-    if not bucket or not key:
+    if not bucket or not (key or is_prefix):
         raise ModelDataError(f"{show(url)} is not the address of an S3 object (s3://bucket/key)")
     return bucket, key

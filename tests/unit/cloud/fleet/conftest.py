@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, quote, unquote
 
 import pytest
 
@@ -94,10 +94,13 @@ class _Objects(http.server.BaseHTTPRequestHandler):
         self.server.requests.append((self.command, self.path))
         if with_body:
             self.server.hold()
-        body = self.server.objects.get(unquote(self.path))
+        path, _, query = self.path.partition("?")
+        body = self.server.objects.get(unquote(path))
+        if "list-type=2" in query:
+            body = self._listed(path, parse_qs(query))
         self.send_response(404 if body is None else 200)
         self.send_header("Content-Length", str(len(body or b"")))
-        self.send_header("ETag", f'"{hash(body) & 0xFFFFFFFF:x}"')
+        self.send_header("ETag", _etag(body))
         self.end_headers()
         if with_body and body is not None:
             self.wfile.write(body[: len(body) - self.server.cut_bytes])
@@ -105,6 +108,31 @@ class _Objects(http.server.BaseHTTPRequestHandler):
             if self.server.stall is not None:
                 self.server.stall.wait()
             self.close_connection = self.server.cut_bytes > 0
+
+    def _listed(self, bucket: str, query: dict[str, list[str]]) -> bytes:
+        """Answer ListObjectsV2, two keys a page."""
+        prefix = f"{bucket}/{query['prefix'][0]}"
+        after = query.get("continuation-token", [""])[0]
+        found = sorted(
+            name
+            for name in self.server.objects
+            if name.startswith(prefix) and (not after or name > after)
+        )
+        rows = "".join(
+            f"<Contents><Key>{quote(name.removeprefix(f'{bucket}/'))}</Key>"
+            f"<ETag>{_etag(self.server.objects[name])}</ETag>"
+            f"<Size>{len(self.server.objects[name])}</Size></Contents>"
+            for name in found[:2]
+        )
+        more = f"<NextContinuationToken>{found[1]}</NextContinuationToken>" if found[2:] else ""
+        return (
+            '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+            f"{rows}{more}</ListBucketResult>"
+        ).encode()
+
+
+def _etag(body: bytes | None) -> str:
+    return f'"{hash(body) & 0xFFFFFFFF:x}"'
 
 
 @pytest.fixture

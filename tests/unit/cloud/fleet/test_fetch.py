@@ -156,3 +156,75 @@ def test_a_sealed_folder_can_be_removed_by_its_owner(tmp_path: Path) -> None:
     unpack.remove(folder)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_objects_behind_a_prefix_become_files_below_the_model(s3: Any, models: Path) -> None:
+    """An uncompressed model keeps the folders of its keys; the same objects share one folder."""
+    s3.put("bucket", "m/v1/1/saved_model.pb", b"graph")
+    s3.put("bucket", "m/v1/1/variables/variables ü.index", b"index")
+    s3.put("bucket", "m/v10/other", b"no")
+
+    first = fetch(s3, "m/v1/", models, "--form", "prefix")
+    s3.requests.clear()
+    again = fetch(s3, "m/v1/", models, "--form", "prefix")
+    s3.put("bucket", "m/v1/1/saved_model.pb", b"another graph")
+    changed = fetch(s3, "m/v1/", models, "--form", "prefix")
+
+    directory = Path(first["directory"])
+    files = {path.relative_to(directory).as_posix() for path in directory.rglob("*.*")}
+    assert files == {"1/saved_model.pb", "1/variables/variables ü.index"}
+    assert (directory / "1/saved_model.pb").read_bytes() == b"graph"
+    assert directory.stat().st_mode & 0o777 == 0o555
+    assert first["unpacked_bytes"] == 10
+    assert again == first
+    assert (Path(changed["directory"]) / "1/saved_model.pb").read_bytes() == b"another graph"
+    assert {path.name for path in models.iterdir()} == {
+        Path(answer["directory"]).name for answer in (first, changed)
+    }
+
+
+def test_one_object_is_a_file_of_its_last_name(s3: Any, models: Path) -> None:
+    """AWS names it by the last part of its key, and does not unpack it."""
+    s3.put("bucket", "a/model.tar.gz", b"not unpacked")
+    s3.put("bucket", "a/model.tar.gz.old", b"no")
+
+    answer = fetch(s3, "a/model.tar.gz", models, "--form", "object")
+
+    directory = Path(answer["directory"])
+    assert [path.name for path in directory.iterdir()] == ["model.tar.gz"]
+    assert (directory / "model.tar.gz").read_bytes() == b"not unpacked"
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ([], "There is no object behind s3://bucket/m/."),
+        (["m/"], "has an empty or dotted name"),
+        (["m/folder/"], "has an empty or dotted name"),
+        (["m/a//b"], "has an empty or dotted name"),
+        (["m/../b"], "has an empty or dotted name"),
+        (["m/weights", "m/weights/part1"], "lies inside a file"),
+        (["m/" + "x" * 256], "has a part longer than 255 bytes"),
+    ],
+)
+def test_objects_that_cannot_be_files_are_refused(
+    s3: Any, models: Path, keys: list[str], reason: str
+) -> None:
+    """The names that AWS refuses, each with what is wrong; nothing is left behind."""
+    for key in keys:
+        s3.put("bucket", key, b"x")
+
+    answer = fetch(s3, "m/", models, "--form", "prefix")
+
+    assert reason in answer["reason"]
+    assert list(models.iterdir()) == []
+
+
+def test_more_objects_than_an_archive_may_hold_are_refused(s3: Any, models: Path) -> None:
+    """A prefix that is too short names half a bucket."""
+    for number in range(5):
+        s3.put("bucket", f"m/{number}", b"x")
+
+    answer = fetch(s3, "m/", models, "--form", "prefix", "--member-count-max", "4")
+
+    assert "more than 4 files" in answer["reason"]

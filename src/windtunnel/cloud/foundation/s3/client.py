@@ -36,28 +36,47 @@ class S3Client:
         """Return what is known of an object, None when it or its bucket is not there."""
         if not bucket or not key:
             return None
-        target = f"/{quote(bucket, safe='')}/{quote(key, safe='/~')}"
+        answer = await self._ask("HEAD", f"/{quote(bucket, safe='')}/{quote(key, safe='/~')}")
+        if answer is None:
+            return None
+        headers, _ = answer
+        return ObjectFacts(headers["etag"].strip('"'), int(headers["content-length"]))
+
+    async def has_prefix(self, bucket: str, prefix: str) -> bool:
+        """Say whether a bucket holds any object whose key begins so."""
+        wanted = f"list-type=2&max-keys=1&prefix={quote(prefix, safe='')}"
+        answer = await self._ask("GET", f"/{quote(bucket, safe='')}?{wanted}")
+        return answer is not None and b"<Contents>" in answer[1]
+
+    async def _ask(self, method: str, target: str) -> tuple[http.client.HTTPMessage, bytes] | None:
+        """Return the headers and body of an answer, None when what was asked for is not there."""
         try:
             async with asyncio.timeout(limits.S3_QUESTION_TIMEOUT_S):
-                status, headers = await self._head(target)
+                status, headers, body = await self._exchange(method, target)
         except (OSError, EOFError, ValueError) as error:
             raise UnavailableError("The local S3 does not answer.") from error
         if status in _MISSING:
             return None
         if status != http.HTTPStatus.OK:
             raise UnavailableError(f"The local S3 answered a question with status {status}.")
-        return ObjectFacts(headers["etag"].strip('"'), int(headers["content-length"]))
+        return headers, body
 
-    async def _head(self, target: str) -> tuple[int, http.client.HTTPMessage]:
+    async def _exchange(
+        self, method: str, target: str
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
         reader, writer = await asyncio.open_unix_connection(
             str(self._path), limit=limits.HEAD_BYTES_MAX
         )
         try:
             writer.write(
-                f"HEAD {target} HTTP/1.1\r\nHost: s3\r\nConnection: close\r\n\r\n".encode("ascii")
+                f"{method} {target} HTTP/1.1\r\nHost: s3\r\nConnection: close\r\n\r\n".encode(
+                    "ascii"
+                )
             )
             head = await reader.readuntil(b"\r\n\r\n")
+            # The questions are such that an answer is small; it ends with the connection.
+            body = await reader.read()
         finally:
             writer.close()
         status_line, _, rest = head.partition(b"\r\n")
-        return int(status_line.split()[1]), http.client.parse_headers(io.BytesIO(rest))
+        return int(status_line.split()[1]), http.client.parse_headers(io.BytesIO(rest)), body
