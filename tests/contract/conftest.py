@@ -59,12 +59,18 @@ class _Router:
     async def wait_idle(self, endpoint_name: str, grace_s: float) -> bool:
         return True
 
+    async def wait_drained(self, endpoint_name: str, instance_id: str, grace_s: float) -> bool:
+        return True
+
 
 class _S3:
     """Has every object whose key does not say otherwise."""
 
     async def head_object(self, bucket: str, key: str) -> object | None:
         return None if "missing" in key else object()
+
+    async def has_prefix(self, bucket: str, prefix: str) -> bool:
+        return "missing" not in prefix
 
 
 class _Body:

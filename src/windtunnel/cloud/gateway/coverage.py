@@ -38,6 +38,7 @@ def _names(*names: str) -> Honoured:
 _CONTAINER: Honoured = {
     # "This parameter is ignored for models that contain only a PrimaryContainer" (AWS, the same).
     **_names("ContainerHostname", "Image", "ModelDataUrl", "Environment"),
+    "ModelDataSource": {"S3DataSource": _names("S3Uri", "S3DataType", "CompressionType")},
     "ImageConfig": {"RepositoryAccessMode": Only(("Platform",))},
     "Mode": Only(("SingleModel",)),
 }
@@ -50,11 +51,12 @@ _VARIANT: Honoured = {
         "InstanceType",
         "InitialVariantWeight",
         "ContainerStartupHealthCheckTimeoutInSeconds",
+        "ModelDataDownloadTimeoutInSeconds",
         # Instances here share the home's disk: there is at least as much as was asked for.
         "VolumeSizeInGB",
     ),
     "EnableSSMAccess": Only((False,)),
-    "RoutingConfig": {"RoutingStrategy": Only(("LEAST_OUTSTANDING_REQUESTS",))},
+    "RoutingConfig": {"RoutingStrategy": Only(("LEAST_OUTSTANDING_REQUESTS", "RANDOM"))},
 }
 
 _LIST = _names(
@@ -92,6 +94,20 @@ HONOURED: Mapping[str, Mapping[str, Honoured]] = {
         "ListEndpoints": {
             **_LIST,
             **_names("LastModifiedTimeBefore", "LastModifiedTimeAfter", "StatusEquals"),
+        },
+        "UpdateEndpoint": {
+            **_names("EndpointName", "EndpointConfigName", "RetainAllVariantProperties"),
+            "ExcludeRetainedVariantProperties": {
+                "VariantPropertyType": Only(("DesiredInstanceCount", "DesiredWeight"))
+            },
+            # There is none to reuse.
+            "RetainDeploymentConfig": Only((False,)),
+        },
+        "UpdateEndpointWeightsAndCapacities": {
+            "EndpointName": ALL,
+            "DesiredWeightsAndCapacities": _names(
+                "VariantName", "DesiredWeight", "DesiredInstanceCount"
+            ),
         },
         "DeleteEndpoint": _names("EndpointName"),
         "AddTags": _names("ResourceArn", "Tags"),

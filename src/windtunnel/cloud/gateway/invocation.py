@@ -17,9 +17,10 @@ from windtunnel.http.message import Head, Headers
 from windtunnel.http.server import Exchange
 
 _PATH = re.compile(rb"/endpoints/([^/]+)/invocations")
-# EndpointName in the model; its pattern says `*` after a group that may be empty.
-_ENDPOINT_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
-_ENDPOINT_NAME_LENGTH_MAX = 63
+# EndpointName and TargetVariantHeader in the model; its pattern says `*` after a group that may be
+# empty.
+_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
+_NAME_LENGTH_MAX = 63
 # Header -> (member, longest value). Values are ASCII in the model's patterns.
 _PASSED_ON = {
     b"content-type": ("contentType", 1024),
@@ -27,9 +28,9 @@ _PASSED_ON = {
     b"x-amzn-sagemaker-custom-attributes": ("customAttributes", 1024),
     b"x-amzn-sagemaker-inference-id": ("inferenceId", 64),
 }
+_TARGET_VARIANT = b"x-amzn-sagemaker-target-variant"
 _NOT_HERE = {
     b"x-amzn-sagemaker-target-model": "TargetModel",
-    b"x-amzn-sagemaker-target-variant": "TargetVariant",
     b"x-amzn-sagemaker-target-container-hostname": "TargetContainerHostname",
     b"x-amzn-sagemaker-enable-explanations": "EnableExplanations",
     b"x-amzn-sagemaker-inference-component": "InferenceComponentName",
@@ -55,14 +56,24 @@ def endpoint_name(head: Head) -> str:
             )
         raise FaultError(Fault("UnknownOperationException", None, 404))
     name: str = unquote(match.group(1).decode("latin-1"))
-    if len(name) > _ENDPOINT_NAME_LENGTH_MAX:
+    return _checked_name(name, "endpointName")
+
+
+def target_variant(head: Head) -> str | None:
+    """Return the variant that a request asks for, None when it leaves that to the weights."""
+    value = head.get(_TARGET_VARIANT)
+    return None if value is None else _checked_name(value.decode("latin-1"), "targetVariant")
+
+
+def _checked_name(name: str, member: str) -> str:
+    if len(name) > _NAME_LENGTH_MAX:
         raise _invalid(
-            f"1 validation error detected: Value '{name[:80]}' at 'endpointName' failed to "
+            f"1 validation error detected: Value '{name[:80]}' at '{member}' failed to "
             "satisfy constraint: Member must have length less than or equal to 63"
         )
-    if not _ENDPOINT_NAME.fullmatch(name):
+    if not _NAME.fullmatch(name):
         raise _invalid(
-            f"1 validation error detected: Value '{name}' at 'endpointName' failed to satisfy "
+            f"1 validation error detected: Value '{name}' at '{member}' failed to satisfy "
             "constraint: Member must satisfy regular expression pattern: "
             "^[a-zA-Z0-9](-*[a-zA-Z0-9])*"
         )
@@ -137,7 +148,14 @@ def start(router: Router, name: str, exchange: Exchange, request_id: bytes, fail
     if exchange.body_bytes <= limits.JOIN_BYTES_MAX:
         chunks = [b"".join(chunks)]
     waiter = InvocationAnswer(exchange, request_id, failed)
-    invocation = router.invoke(name, chunks, exchange.body_bytes, exchange.received_s, waiter)
+    invocation = router.invoke(
+        name,
+        chunks,
+        exchange.body_bytes,
+        exchange.received_s,
+        waiter,
+        target_variant(exchange.head),
+    )
     # The connection to the container holds the body from here on.
     exchange.chunks = []
     exchange.on_abandon = invocation.abandon

@@ -116,6 +116,17 @@ class Router:
                 routes.replace(())
         return True
 
+    async def wait_drained(self, endpoint_name: str, instance_id: str, grace_s: float) -> bool:
+        """Wait for an instance that was taken out of the routes; say whether `grace_s` sufficed."""
+        routes = self._endpoints.get(endpoint_name) or self._leaving.get(endpoint_name)
+        if routes is None:
+            return True
+        try:
+            await asyncio.wait_for(routes.wait_drained(instance_id), grace_s)
+        except TimeoutError:
+            return False
+        return True
+
     def close(self) -> None:
         """Stop looking for overdue requests and let every connection go."""
         self._timer.cancel()
@@ -135,6 +146,32 @@ class Router:
             raise ThrottledError(f"Endpoint {endpoint_name} has too many requests waiting.")
         return routes
 
+    def _chosen_variant(self, routes: EndpointRoutes, target: str | None) -> VariantLanes:
+        variants = routes.variants
+        if target is not None:
+            for variant in variants:
+                if variant.name == target:
+                    return variant
+            raise InvalidError(f"Variant {target} of endpoint {routes.name} not found.")
+        if len(variants) == 1:
+            return variants[0]
+        weights = [each.weight for each in variants]
+        return variants[choose_by_weight(weights, self._choose_point())]
+
+    def _chosen_lane(self, endpoint_name: str, variant: VariantLanes) -> Lane:
+        lanes = variant.lanes
+        if variant.is_random and len(variant.lanes_by_instance) > 1:
+            instances = variant.lanes_by_instance
+            lanes = instances[int(self._choose_point() * len(instances))]
+        if not lanes:
+            raise UnavailableError(
+                f"Endpoint {endpoint_name} has no healthy instance for variant {variant.name} now."
+            )
+        if len(lanes) == 1:
+            return lanes[0]
+        variant.turn += 1
+        return lanes[choose_least_outstanding([each.outstanding for each in lanes], variant.turn)]
+
     def invoke(
         self,
         endpoint_name: str,
@@ -142,26 +179,15 @@ class Router:
         body_bytes: int,
         received_s: float,
         waiter: Waiter,
+        target_variant: str | None = None,
     ) -> "Invocation":
-        """Forward a request; `received_s` is when its head came, on the loop's clock."""
+        """Forward a request; `received_s` is when its head came, on the loop's clock.
+
+        It goes to a variant by weight, unless it names one as its target.
+        """
         routes = self._admitted(endpoint_name, body_bytes)
-        variants = routes.variants
-        variant = variants[0]
-        if len(variants) > 1:
-            weights = [each.weight for each in variants]
-            variant = variants[choose_by_weight(weights, self._choose_point())]
-        lanes = variant.lanes
-        if not lanes:
-            raise UnavailableError(
-                f"Endpoint {endpoint_name} has no healthy instance for variant {variant.name} now."
-            )
-        if len(lanes) == 1:
-            lane = lanes[0]
-        else:
-            variant.turn += 1
-            lane = lanes[
-                choose_least_outstanding([each.outstanding for each in lanes], variant.turn)
-            ]
+        variant = self._chosen_variant(routes, target_variant)
+        lane = self._chosen_lane(endpoint_name, variant)
         invocation = Invocation(self, routes, variant, lane, body_bytes, received_s, waiter)
         routes.enter(body_bytes)
         lane.outstanding += 1
@@ -176,7 +202,10 @@ class Router:
         `status` is what the client gets, `model_status` what the container answered, if anything.
         """
         del self._in_flight[invocation]
-        invocation.lane.outstanding -= 1
+        lane = invocation.lane
+        lane.outstanding -= 1
+        if lane.is_retired and lane.outstanding == 0:
+            invocation.routes.note_drained(lane)
         invocation.routes.leave(invocation.body_bytes)
         now_s = self._loop.time()
         model_s = now_s - invocation.sent_s

@@ -29,17 +29,21 @@ class VariantRoute:
     name: str
     weight: float
     instances: tuple[InstanceRoute, ...]
+    # Whether instances take requests at random; else the least busy address does.
+    is_random: bool = False
 
 
 class Lane:
     """One address that takes requests, and how many it has now."""
 
-    __slots__ = ("address", "instance_id", "outstanding", "upstream")
+    __slots__ = ("address", "instance_id", "is_retired", "outstanding", "upstream")
 
     def __init__(self, instance: InstanceRoute, address: str, answer_bytes_max: int) -> None:
         self.address = address
         self.instance_id = instance.instance_id
         self.outstanding = 0
+        # Whether it gets no more requests; those it has go on.
+        self.is_retired = False
         self.upstream = Upstream(
             address,
             answer_bytes_max=answer_bytes_max,
@@ -50,12 +54,22 @@ class Lane:
 class VariantLanes:
     """One variant's addresses, over all its instances."""
 
-    __slots__ = ("instance_count", "lanes", "name", "turn", "weight")
+    __slots__ = (
+        "instance_count",
+        "is_random",
+        "lanes",
+        "lanes_by_instance",
+        "name",
+        "turn",
+        "weight",
+    )
 
-    def __init__(self, route: VariantRoute, lanes: list[Lane]) -> None:
+    def __init__(self, route: VariantRoute, lanes_by_instance: list[list[Lane]]) -> None:
         self.name = route.name
         self.weight = route.weight
-        self.lanes = lanes
+        self.is_random = route.is_random
+        self.lanes_by_instance = [lanes for lanes in lanes_by_instance if lanes]
+        self.lanes = [lane for lanes in lanes_by_instance for lane in lanes]
         self.instance_count = len(route.instances)
         self.turn = 0
 
@@ -70,6 +84,9 @@ class EndpointRoutes:
         self.in_flight_count = 0
         self.in_flight_bytes = 0
         self._lanes: dict[tuple[str, str], Lane] = {}
+        # Lanes that get no more requests and still have some.
+        self._retired: set[Lane] = set()
+        self._drained = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -78,16 +95,32 @@ class EndpointRoutes:
         old, self._lanes = self._lanes, {}
         self.variants = []
         for variant in variants:
-            lanes = []
+            lanes_by_instance = []
             for instance in variant.instances:
+                lanes = []
                 for address in instance.addresses:
                     key = (instance.instance_id, address)
                     lane = old.pop(key, None) or Lane(instance, address, self._answer_bytes_max)
                     self._lanes[key] = lane
                     lanes.append(lane)
-            self.variants.append(VariantLanes(variant, lanes))
+                lanes_by_instance.append(lanes)
+            self.variants.append(VariantLanes(variant, lanes_by_instance))
         for lane in old.values():
+            lane.is_retired = True
+            if lane.outstanding:
+                self._retired.add(lane)
             lane.upstream.close()
+
+    def note_drained(self, lane: Lane) -> None:
+        """Take note that a retired lane's last request has ended."""
+        self._retired.discard(lane)
+        self._drained.set()
+
+    async def wait_drained(self, instance_id: str) -> None:
+        """Wait until an instance that gets no more requests has none."""
+        while any(lane.instance_id == instance_id for lane in self._retired):
+            self._drained.clear()
+            await self._drained.wait()
 
     def enter(self, body_bytes: int) -> None:
         """Count a request in."""

@@ -1,7 +1,7 @@
 """Endpoint configs: which models on how many instances of which type."""
 
 from windtunnel.aws.arn import sagemaker_arn
-from windtunnel.cloud.errors import InvalidError, UnsupportedError
+from windtunnel.cloud.errors import InvalidError
 from windtunnel.cloud.sagemaker import wording
 from windtunnel.cloud.sagemaker.collection import Collection
 from windtunnel.cloud.sagemaker.listing import listed
@@ -47,11 +47,6 @@ class EndpointConfigs:
 
     def _checked(self, variants: list[Document]) -> list[Document]:
         """Return the variants with AWS's defaults filled in, or say what is wrong with them."""
-        if len(variants) > 1:
-            raise UnsupportedError(
-                "Windtunnel's local cloud does not offer several ProductionVariants in one "
-                f"endpoint config: {len(variants)} were given."
-            )
         for number, variant in enumerate(variants, 1):
             for key, name in (
                 ("model_name", "ModelName"),

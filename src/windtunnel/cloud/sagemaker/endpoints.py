@@ -7,26 +7,30 @@ What an endpoint should be is its record; the controller makes it so. Both chang
 import asyncio
 import functools
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
 
 from windtunnel.aws.arn import sagemaker_arn
-from windtunnel.cloud.sagemaker import wording
+from windtunnel.cloud.sagemaker import description, wording
+from windtunnel.cloud.sagemaker.changes import check_instance_count, rescaled, retaining
 from windtunnel.cloud.sagemaker.collection import Collection
-from windtunnel.cloud.sagemaker.controller import Controller, Fleet, Router
+from windtunnel.cloud.sagemaker.controller import Controller
 from windtunnel.cloud.sagemaker.endpoint_configs import EndpointConfigs
-from windtunnel.cloud.sagemaker.errors import LimitExceededError
 from windtunnel.cloud.sagemaker.lifecycle import (
     Event,
     IllegalTransitionError,
     Status,
-    next_status,
 )
 from windtunnel.cloud.sagemaker.listing import listed
 from windtunnel.cloud.sagemaker.models import Models
-from windtunnel.cloud.sagemaker.records import Document, Endpoint, Variant, tags_of
+from windtunnel.cloud.sagemaker.records import (
+    Change,
+    Document,
+    Endpoint,
+    EndpointConfig,
+    Variant,
+    tags_of,
+)
+from windtunnel.cloud.sagemaker.roster import Fleet, Router
 from windtunnel.cloud.store.store import Store
-from windtunnel.core import limits
 from windtunnel.core.clock import Clock
 from windtunnel.core.home import ACCOUNT_ID
 
@@ -59,10 +63,10 @@ class Endpoints:
         """Take up every endpoint where the cloud before left it."""
         resumed = []
         for endpoint in self.records.all():
-            status = next_status(endpoint.status, Event.CLOUD_RESTARTED)
-            assert status is not None, "a restart ends no endpoint"
-            if status is not endpoint.status:
-                resumed.append(replace(endpoint, status=status, modified_s=self._now_s()))
+            changed = endpoint.after(Event.CLOUD_RESTARTED, self._now_s())
+            assert changed is not None, "a restart ends no endpoint"
+            if changed.status is not endpoint.status:
+                resumed.append(changed)
         if resumed:
             await self.records.put_all(resumed)
         for endpoint in self.records.all():
@@ -80,15 +84,8 @@ class Endpoints:
         """Remember an endpoint and begin to start its instances."""
         name = request["endpoint_name"]
         config = self._configs.find(request["endpoint_config_name"])
-        variants = tuple(
-            Variant.of(each, self._models.find(each["model_name"])) for each in config.variants
-        )
-        instance_count = sum(variant.instance_count for variant in variants)
-        if instance_count > limits.ENDPOINT_INSTANCE_COUNT_MAX:
-            raise LimitExceededError(
-                f"An endpoint of this local cloud runs up to {limits.ENDPOINT_INSTANCE_COUNT_MAX} "
-                f"instances: {instance_count} were asked for."
-            )
+        variants = self._variants(config)
+        check_instance_count(variants)
         now_s = self._now_s()
         endpoint = Endpoint(
             name=name,
@@ -104,35 +101,54 @@ class Endpoints:
         self._look_after(endpoint)
         return {"endpoint_arn": endpoint.arn}
 
+    async def update(self, request: Document) -> Document:
+        """Begin to replace an endpoint's fleet by that of another config."""
+        config = self._configs.find(request["endpoint_config_name"])
+        excluded = request.get("exclude_retained_variant_properties") or []
+        properties = {each["variant_property_type"] for each in excluded}
+
+        def change(endpoint: Endpoint) -> Change:
+            # AWS reads the config that serves, and so cannot go on from one that was deleted
+            # (terraform-provider-aws#40048).
+            self._configs.find(endpoint.config_name)
+            variants = self._variants(config)
+            if request.get("retain_all_variant_properties"):
+                variants = retaining(endpoint.variants, variants, properties)
+            return Change("deployment", config.name, variants, self._now_s())
+
+        return await self._begin_change(request["endpoint_name"], change)
+
+    async def update_weights_and_capacities(self, request: Document) -> Document:
+        """Begin to give variants other weights and instance counts."""
+
+        def change(endpoint: Endpoint) -> Change:
+            variants = rescaled(endpoint, request["desired_weights_and_capacities"])
+            return Change("capacity", endpoint.config_name, variants, self._now_s())
+
+        return await self._begin_change(request["endpoint_name"], change)
+
+    async def _begin_change(self, name: str, change_of: Callable[[Endpoint], Change]) -> Document:
+        def change(endpoint: Endpoint) -> Change:
+            made = change_of(endpoint)
+            check_instance_count(made.variants)
+            return made
+
+        endpoint = self.find(name)
+        try:
+            changed = await self._apply(endpoint.name, Event.UPDATE_REQUESTED, change_of=change)
+        except IllegalTransitionError as error:
+            raise wording.cannot_update(endpoint.arn, error.status) from None
+        controller = self._controllers.get(name.lower())
+        # There is none when the cloud is ending; the next one makes the change that is committed.
+        if controller is not None and changed is not None and changed.change is not None:
+            controller.change(changed.change)
+        return {"endpoint_arn": endpoint.arn}
+
     async def describe(self, request: Document) -> Document:
         """Return an endpoint as it is now."""
         endpoint = self.find(request["endpoint_name"])
-        variants = [self._summary(endpoint, variant) for variant in endpoint.variants]
-        answer: dict[str, Any] = {
-            "endpoint_name": endpoint.name,
-            "endpoint_arn": endpoint.arn,
-            "endpoint_config_name": endpoint.config_name,
-            "production_variants": variants,
-            "endpoint_status": endpoint.status,
-            "failure_reason": endpoint.failure_reason,
-            "creation_time": endpoint.created_s,
-            "last_modified_time": endpoint.modified_s,
-        }
-        if endpoint.status is Status.CREATING:
-            # "This field is only returned when the endpoint is creating or updating with a new
-            # endpoint configuration" (DescribeEndpoint, `PendingDeploymentSummary`).
-            answer["pending_deployment_summary"] = {
-                "endpoint_config_name": endpoint.config_name,
-                "production_variants": [
-                    {
-                        **{key: value for key, value in each.items() if key != "routing_config"},
-                        "instance_type": variant.instance_type,
-                    }
-                    for each, variant in zip(variants, endpoint.variants, strict=True)
-                ],
-                "start_time": endpoint.created_s,
-            }
-        return answer
+        controller = self._controllers.get(endpoint.name.lower())
+        return description.described(endpoint, controller)
 
     async def list(self, request: Document) -> Document:
         """Return a page of the endpoints."""
@@ -154,8 +170,8 @@ class Endpoints:
         endpoint = self.find(request["endpoint_name"])
         try:
             await self._apply(endpoint.name, Event.DELETE_REQUESTED)
-        except IllegalTransitionError:
-            raise wording.in_progress(endpoint.arn) from None
+        except IllegalTransitionError as error:
+            raise wording.cannot_update(endpoint.arn, error.status) from None
         controller = self._controllers.get(endpoint.name.lower())
         # There is none when the cloud is ending; the next one finishes what is committed.
         if controller is not None:
@@ -181,53 +197,36 @@ class Endpoints:
         event: Event,
         *,
         failure_reason: str | None = None,
+        change_of: Callable[[Endpoint], Change] | None = None,
         then: Callable[[], None] | None = None,
-    ) -> None:
+    ) -> Endpoint | None:
         """Commit what an event makes of an endpoint; `then` runs before it can be observed."""
         async with self.records.held(name):
             endpoint = self.find(name)
-            status = next_status(endpoint.status, event)
-            if status is None:
+            changed = endpoint.after(
+                event,
+                self._now_s(),
+                failure_reason=failure_reason,
+                # Asked of the endpoint as it is now that nobody else changes it.
+                change=None if change_of is None else change_of(endpoint),
+            )
+            if changed is None:
                 await self.records.remove(name)
                 self._controllers.pop(name.lower(), None)
-                return
-            changed = replace(
-                endpoint,
-                status=status,
-                modified_s=self._now_s(),
-                failure_reason=failure_reason or endpoint.failure_reason,
-            )
-            await self.records.put(changed, then)
+            else:
+                await self.records.put(changed, then)
+            return changed
 
     def _look_after(self, endpoint: Endpoint) -> None:
         apply = functools.partial(self._apply, endpoint.name)
         controller = Controller(endpoint, self._fleet, self._router, apply)
         self._controllers[endpoint.name.lower()] = controller
 
-    def _summary(self, endpoint: Endpoint, variant: Variant) -> dict[str, Any]:
-        controller = self._controllers.get(endpoint.name.lower())
-        summary: dict[str, Any] = {
-            "variant_name": variant.name,
-            "deployed_images": [
-                {
-                    "specified_image": variant.image,
-                    "resolved_image": variant.image,
-                    "resolution_time": endpoint.created_s,
-                }
-            ],
-            "current_weight": variant.weight,
-            "desired_weight": variant.weight,
-            "current_instance_count": 0
-            if controller is None
-            else controller.healthy_count(variant.name),
-            "desired_instance_count": variant.instance_count,
-            "routing_config": variant.routing_config,
-        }
-        if endpoint.status in (Status.CREATING, Status.DELETING):
-            summary["variant_status"] = [
-                {"status": str(endpoint.status), "start_time": endpoint.modified_s}
-            ]
-        return summary
+    def _variants(self, config: EndpointConfig) -> tuple[Variant, ...]:
+        """Return a snapshot of a config's variants and their models."""
+        return tuple(
+            Variant.of(each, self._models.find(each["model_name"])) for each in config.variants
+        )
 
     def _now_s(self) -> float:
         # What clients are told has milliseconds; what they filter by must be the same.

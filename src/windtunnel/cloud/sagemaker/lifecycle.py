@@ -5,10 +5,15 @@ error that names the state and the event. Rule 2: nothing here starts, stores or
 
     CreateEndpoint -> Creating -> InService -> Deleting -> (gone)
                              \-> Failed ------/
+    UpdateEndpoint: InService -> Updating -> InService, with the new config or, failed, the old
+    UpdateEndpointWeightsAndCapacities: InService -> Updating -> InService
+                                                            \-> RollingBack -> InService
     the cloud starts again: InService -> SystemUpdating -> InService, or Failed
 
-What the states mean is said on botocore's page on DescribeEndpoint, `EndpointStatus`. "Creating"
-and "Deleting" are taken up again where a cloud that ended left them.
+What the states mean is said on botocore's page on DescribeEndpoint, `EndpointStatus`. "Creating",
+"Updating", "RollingBack" and "Deleting" are taken up again where a cloud that ended left them.
+AWS has OutOfService and UpdateRollbackFailed too: here a fleet that served goes on serving whatever
+becomes of a change, so that nothing ends in them.
 """
 
 from collections.abc import Mapping
@@ -23,8 +28,6 @@ class Status(StrEnum):
     UPDATING = "Updating"
     SYSTEM_UPDATING = "SystemUpdating"
     ROLLING_BACK = "RollingBack"
-    UPDATE_ROLLBACK_FAILED = "UpdateRollbackFailed"
-    OUT_OF_SERVICE = "OutOfService"
     FAILED = "Failed"
     DELETING = "Deleting"
 
@@ -41,7 +44,6 @@ class Event(StrEnum):
     UPDATE_FAILED = "update failed"
     CAPACITY_FAILED = "capacity failed"
     ROLLED_BACK = "rolled back"
-    ROLLBACK_FAILED = "rollback failed"
     DELETE_REQUESTED = "delete requested"
     DELETED = "deleted"
 
@@ -78,18 +80,11 @@ TRANSITIONS: Mapping[Status, Mapping[Event, Status | None]] = {
         Event.UPDATE_FAILED: Status.IN_SERVICE,
         # "RollingBack: Endpoint fails to scale up or down or change its variant weight".
         Event.CAPACITY_FAILED: Status.ROLLING_BACK,
+        Event.CLOUD_RESTARTED: Status.UPDATING,
     },
     Status.ROLLING_BACK: {
         Event.ROLLED_BACK: Status.IN_SERVICE,
-        Event.ROLLBACK_FAILED: Status.UPDATE_ROLLBACK_FAILED,
-    },
-    Status.UPDATE_ROLLBACK_FAILED: {
-        Event.UPDATE_REQUESTED: Status.UPDATING,
-        Event.DELETE_REQUESTED: Status.DELETING,
-    },
-    Status.OUT_OF_SERVICE: {
-        Event.UPDATE_REQUESTED: Status.UPDATING,
-        Event.DELETE_REQUESTED: Status.DELETING,
+        Event.CLOUD_RESTARTED: Status.ROLLING_BACK,
     },
     # "DeleteEndpoint is the only operation that can be performed on a failed endpoint."
     Status.FAILED: {
@@ -101,17 +96,6 @@ TRANSITIONS: Mapping[Status, Mapping[Event, Status | None]] = {
         Event.CLOUD_RESTARTED: Status.DELETING,
     },
 }
-
-# Requests are routed in these, to what is healthy.
-SERVING = frozenset(
-    (
-        Status.IN_SERVICE,
-        Status.SYSTEM_UPDATING,
-        Status.UPDATING,
-        Status.ROLLING_BACK,
-        Status.UPDATE_ROLLBACK_FAILED,
-    )
-)
 
 
 def next_status(status: Status, event: Event) -> Status | None:

@@ -10,7 +10,7 @@ from windtunnel.cloud.foundation.s3.client import S3Client
 from windtunnel.cloud.sagemaker import wording
 from windtunnel.cloud.sagemaker.collection import Collection
 from windtunnel.cloud.sagemaker.listing import listed
-from windtunnel.cloud.sagemaker.records import Document, Model, tags_of
+from windtunnel.cloud.sagemaker.records import Document, Model, model_data_of, tags_of
 from windtunnel.cloud.store.store import Store
 from windtunnel.core.clock import Clock
 from windtunnel.core.home import ACCOUNT_ID
@@ -56,14 +56,20 @@ class Models:
         if image is None:
             raise InvalidError("PrimaryContainer.Image is required.")
         check_container(image, container.get("environment") or {})
-        url = container.get("model_data_url")
+        _check_source(container)
+        url, form = model_data_of(container)
         if url is None:
             return
         try:
-            bucket, key = split_url(url)
+            bucket, key = split_url(url, is_prefix=form == "prefix")
         except ModelDataError as error:
-            raise InvalidError(f"ModelDataUrl: {error.reason}.") from error
-        if await self._s3.head_object(bucket, key) is None:
+            member = "ModelDataUrl" if form == "archive" else "S3Uri"
+            raise InvalidError(f"{member}: {error.reason}.") from error
+        if form == "prefix":
+            is_there = await self._s3.has_prefix(bucket, key)
+        else:
+            is_there = await self._s3.head_object(bucket, key) is not None
+        if not is_there:
             raise NotFoundError(f"Could not find model data at {url}.")
 
     async def describe(self, request: Document) -> Document:
@@ -91,3 +97,21 @@ class Models:
         async with self.records.held(name):
             await self.records.remove(self.find(name).name)
         return {}
+
+
+def _check_source(container: Document) -> None:
+    """Refuse a ModelDataSource that says two things, or one that AWS does not have."""
+    source = (container.get("model_data_source") or {}).get("s3_data_source")
+    if source is None:
+        return
+    if container.get("model_data_url") is not None:
+        raise InvalidError("Only one of ModelDataUrl and ModelDataSource can be given.")
+    if source["s3_data_type"] == "S3Prefix":
+        if source["compression_type"] == "Gzip":
+            raise InvalidError(
+                "CompressionType Gzip goes with S3DataType S3Object: name the archive itself."
+            )
+        if not source["s3_uri"].endswith("/"):
+            raise InvalidError(
+                f"An S3Uri with S3DataType S3Prefix ends with a slash: {source['s3_uri']} does not."
+            )

@@ -2,14 +2,16 @@
 
 Records are values: a change makes a new one. A model and a config keep the request that made them,
 as it came, because that is what describing them answers. An endpoint keeps a snapshot of what it
-runs: deleting its config or model is allowed and changes nothing for it.
+runs: deleting its config or model is allowed and changes nothing for it. What it is changing to
+stands beside that until the change is done or given up.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
-from windtunnel.cloud.sagemaker.lifecycle import Status
+from windtunnel.cloud.fleet.model_data import Form
+from windtunnel.cloud.sagemaker.lifecycle import Event, Status, next_status
 from windtunnel.core import limits
 
 Document = dict[str, Any]
@@ -76,17 +78,20 @@ class Variant:
     weight: float
     startup_timeout_s: float = limits.STARTUP_TIMEOUT_S
     routing_config: Document | None = None
+    model_data_form: Form = "archive"
+    download_timeout_s: float = limits.MODEL_DATA_TIMEOUT_S
 
     @classmethod
     def of(cls, variant: Document, model: Model) -> "Variant":
         """Return the snapshot of a variant's request and its model's."""
         container = model.request["primary_container"]
+        url, form = model_data_of(container)
         return cls(
             name=variant["variant_name"],
             model_name=model.name,
             image=container["image"],
             environment=dict(container.get("environment") or {}),
-            model_data_url=container.get("model_data_url"),
+            model_data_url=url,
             instance_type=variant["instance_type"],
             instance_count=variant["initial_instance_count"],
             weight=variant["initial_variant_weight"],
@@ -95,7 +100,35 @@ class Variant:
                 or limits.STARTUP_TIMEOUT_S
             ),
             routing_config=variant.get("routing_config"),
+            model_data_form=form,
+            download_timeout_s=float(
+                variant.get("model_data_download_timeout_in_seconds") or limits.MODEL_DATA_TIMEOUT_S
+            ),
         )
+
+    @property
+    def is_random(self) -> bool:
+        """Whether its instances take requests at random; else the least busy one does."""
+        return (self.routing_config or {}).get("routing_strategy") == "RANDOM"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an endpoint is changing to.
+
+    A "deployment" starts a fleet of its own beside the old one; a "capacity" change starts and
+    ends single instances and moves weights.
+    """
+
+    kind: Literal["deployment", "capacity"]
+    config_name: str
+    variants: tuple[Variant, ...]
+    started_s: float
+
+    @classmethod
+    def from_document(cls, document: Document) -> "Change":
+        """Return what `Endpoint.to_document` wrote of it."""
+        return cls(**{**document, "variants": _variants(document)})
 
 
 @dataclass(frozen=True)
@@ -111,6 +144,7 @@ class Endpoint:
     variants: tuple[Variant, ...]
     failure_reason: str | None = None
     tags: Tags = field(default_factory=dict)
+    change: Change | None = None
 
     def to_document(self) -> Document:
         """Return this as JSON holds it."""
@@ -119,8 +153,67 @@ class Endpoint:
     @classmethod
     def from_document(cls, document: Document) -> "Endpoint":
         """Return what `to_document` wrote."""
-        variants = tuple(Variant(**each) for each in document["variants"])
-        return cls(**{**document, "status": Status(document["status"]), "variants": variants})
+        change = document.get("change")
+        return cls(
+            **{
+                **document,
+                "status": Status(document["status"]),
+                "variants": _variants(document),
+                "change": None if change is None else Change.from_document(change),
+            }
+        )
+
+    def after(
+        self,
+        event: Event,
+        now_s: float,
+        *,
+        failure_reason: str | None = None,
+        change: Change | None = None,
+    ) -> "Endpoint | None":
+        """Return what an event makes of it, None when it is gone.
+
+        `change` is what an UPDATE_REQUESTED asks for; `failure_reason` says why something failed,
+        and stays until a change succeeds.
+        """
+        status = next_status(self.status, event)
+        if status is None:
+            return None
+        changed = replace(
+            self,
+            status=status,
+            modified_s=now_s,
+            failure_reason=failure_reason or self.failure_reason,
+        )
+        if event is Event.UPDATE_REQUESTED:
+            return replace(changed, change=change)
+        if event is Event.UPDATED:
+            assert self.change is not None
+            return replace(
+                changed,
+                config_name=self.change.config_name,
+                variants=self.change.variants,
+                change=None,
+                failure_reason=None,
+            )
+        if event in (Event.UPDATE_FAILED, Event.ROLLED_BACK):
+            return replace(changed, change=None)
+        return changed
+
+
+def model_data_of(container: Document) -> tuple[str | None, Form]:
+    """Return where a container's model data lies and in which form, as its request says it."""
+    source = (container.get("model_data_source") or {}).get("s3_data_source")
+    if source is None:
+        return container.get("model_data_url"), "archive"
+    form: Form = "archive"
+    if source["compression_type"] == "None":
+        form = "prefix" if source["s3_data_type"] == "S3Prefix" else "object"
+    return source["s3_uri"], form
+
+
+def _variants(document: Document) -> tuple[Variant, ...]:
+    return tuple(Variant(**each) for each in document["variants"])
 
 
 def tags_of(request: Document) -> dict[str, str]:

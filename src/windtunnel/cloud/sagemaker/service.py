@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from windtunnel.cloud.foundation.s3.client import S3Client
-from windtunnel.cloud.sagemaker.controller import Fleet, Router
 from windtunnel.cloud.sagemaker.endpoint_configs import EndpointConfigs
 from windtunnel.cloud.sagemaker.endpoints import Endpoints
 from windtunnel.cloud.sagemaker.models import Models
+from windtunnel.cloud.sagemaker.roster import Fleet, Router
 from windtunnel.cloud.sagemaker.tagging import Tagging
 from windtunnel.cloud.store.store import Store
 from windtunnel.core.clock import Clock
@@ -52,6 +52,8 @@ class SageMaker:
             "CreateEndpoint": self._endpoints.create,
             "DescribeEndpoint": self._endpoints.describe,
             "ListEndpoints": self._endpoints.list,
+            "UpdateEndpoint": self._endpoints.update,
+            "UpdateEndpointWeightsAndCapacities": (self._endpoints.update_weights_and_capacities),
             "DeleteEndpoint": self._endpoints.delete,
             "AddTags": self._tagging.add,
             "ListTags": self._tagging.list,

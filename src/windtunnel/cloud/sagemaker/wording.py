@@ -5,6 +5,7 @@ modernisation-platform-environments#9383 (already there), sagemaker-python-sdk#1
 """
 
 from windtunnel.cloud.errors import ConflictError, NotFoundError
+from windtunnel.cloud.sagemaker.lifecycle import Status
 
 # The longest FailureReason: "max": 1024 in botocore's model.
 _REASON_CHARACTERS_MAX = 1024
@@ -23,8 +24,11 @@ def already_exists(kind: str, arn: str) -> ConflictError:
     return ConflictError(f'Cannot create already existing {_NOUNS[kind]} "{arn}".')
 
 
-def in_progress(arn: str) -> ConflictError:
-    """Return the answer for an endpoint that is busy changing."""
+def cannot_update(arn: str, status: Status) -> ConflictError:
+    """Return the answer for an endpoint whose state allows no change, or no such change."""
+    if status is Status.FAILED:
+        # "DeleteEndpoint is the only operation that can be performed on a failed endpoint."
+        return ConflictError(f'Cannot update failed endpoint "{arn}": it can only be deleted.')
     return ConflictError(f'Cannot update in-progress endpoint "{arn}".')
 
 

@@ -275,3 +275,74 @@ def test_a_container_that_is_not_there_is_an_error_and_not_a_crash(tmp_path: Pat
         assert len(records.kept) == 1
 
     play(tmp_path, 1, scene)
+
+
+def test_a_target_variant_overrides_the_weights(tmp_path: Path) -> None:
+    """Testing a new model by name must reach it, however little traffic it gets."""
+
+    async def scene(router: Router, containers: list[Container], records: Records) -> None:
+        a, b = (
+            VariantRoute(name, weight, variant([container]).instances)
+            for name, weight, container in zip("ab", (1.0, 0.0), containers, strict=True)
+        )
+        router.publish("e", (a, b))
+        outcome = Outcome()
+        now_s = asyncio.get_running_loop().time()
+        router.invoke("e", [REQUEST], 2, now_s, outcome, "b")
+        _, name = await outcome.future
+        with pytest.raises(InvalidError, match="Variant c of endpoint e not found"):
+            router.invoke("e", [REQUEST], 2, now_s, Outcome(), "c")
+
+        assert name == "b"
+        assert [each.variant_name for each in records.kept] == ["b"]
+
+    play(tmp_path, 2, scene)
+
+
+def test_a_random_variant_does_not_mind_who_is_busy(tmp_path: Path) -> None:
+    """RANDOM is what a user compares LEAST_OUTSTANDING_REQUESTS with."""
+
+    async def scene(router: Router, containers: list[Container], records: Records) -> None:
+        route = variant(containers)
+        router.publish("e", (VariantRoute(route.name, 1.0, route.instances, is_random=True),))
+        for container in containers:
+            container.gate.clear()
+        points = iter((0.9, 0.9, 0.9, 0.1))
+        router._choose_point = lambda: next(points)
+        outcomes = [Outcome() for _ in range(4)]
+        lanes = [invoke(router, outcome).lane.address for outcome in outcomes]
+        for container in containers:
+            container.gate.set()
+        await asyncio.gather(*(outcome.future for outcome in outcomes))
+
+        first, second = (container.address for container in containers)
+        assert lanes == [second, second, second, first]
+
+    play(tmp_path, 2, scene)
+
+
+def test_an_instance_is_drained_when_its_last_request_has_ended(tmp_path: Path) -> None:
+    """An old fleet may end only when nobody waits for it any more."""
+
+    async def scene(router: Router, containers: list[Container], records: Records) -> None:
+        old, new = containers
+        router.publish("e", (variant([old]),))
+        old.gate.clear()
+        outcome = Outcome()
+        invoke(router, outcome)
+        router.publish("e", (variant([new]),))
+        too_soon = await router.wait_drained("e", old.path.name, 0.01)
+        waiting = asyncio.create_task(router.wait_drained("e", old.path.name, 10))
+        later = Outcome()
+        served_by = invoke(router, later).lane.address
+        await later.future
+        assert not waiting.done()
+        old.gate.set()
+        await outcome.future
+
+        assert not too_soon
+        assert served_by == new.address
+        assert await waiting
+        assert await router.wait_drained("nobody", old.path.name, 10)
+
+    play(tmp_path, 2, scene)

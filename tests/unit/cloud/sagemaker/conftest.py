@@ -118,6 +118,14 @@ class FakeRouter:
         self.journal.append(f"idle {endpoint_name}")
         return True
 
+    async def wait_drained(self, endpoint_name: str, instance_id: str, grace_s: float) -> bool:
+        """Wait for requests in flight to one instance, as the router does."""
+        if endpoint_name in self.routes:
+            assert instance_id not in self.instance_ids(endpoint_name)
+        assert grace_s > 0
+        await self.idle.wait()
+        return True
+
     def instance_ids(self, endpoint_name: str) -> list[str]:
         """Return the instances that would get an endpoint's requests."""
         return [
@@ -136,6 +144,10 @@ class FakeS3:
     async def head_object(self, bucket: str, key: str) -> object | None:
         """Say whether an object is there, as the S3 client does."""
         return object() if (bucket, key) in self.objects else None
+
+    async def has_prefix(self, bucket: str, prefix: str) -> bool:
+        """Say whether an object's key begins so, as the S3 client does."""
+        return any(each == bucket and key.startswith(prefix) for each, key in self.objects)
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from windtunnel.cloud.errors import ConflictError, InvalidError, NotFoundError, UnsupportedError
+from windtunnel.cloud.errors import ConflictError, InvalidError, NotFoundError
 from windtunnel.cloud.sagemaker.errors import LimitExceededError
 from windtunnel.core import limits
 
@@ -14,6 +14,12 @@ from windtunnel.core import limits
 OpenRooms = Any
 _IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-inference:2.19-cpu"
 _ARN = "arn:aws:sagemaker:us-east-1:000000000000"
+
+
+def _sourced(kind: str, compression: str, uri: str) -> dict[str, Any]:
+    """Return a container with a ModelDataSource."""
+    source = {"s3_uri": uri, "s3_data_type": kind, "compression_type": compression}
+    return {"image": _IMAGE, "model_data_source": {"s3_data_source": source}}
 
 
 def _run(scenario: Coroutine[Any, Any, None]) -> None:
@@ -75,6 +81,19 @@ def test_a_model_is_described_as_it_was_made(open_rooms: OpenRooms) -> None:
             InvalidError,
             "ModelDataUrl: ",
         ),
+        (_sourced("S3Object", "None", "s3://bucket/none"), NotFoundError, "Could not find"),
+        (_sourced("S3Prefix", "None", "s3://bucket/none/"), NotFoundError, "Could not find"),
+        (_sourced("S3Prefix", "None", "s3://bucket/m"), InvalidError, "ends with a slash"),
+        (_sourced("S3Prefix", "Gzip", "s3://bucket/m/"), InvalidError, "goes with .*S3Object"),
+        (_sourced("S3Object", "None", "s3://bucket"), InvalidError, "S3Uri: .*not the address"),
+        (
+            {
+                **_sourced("S3Object", "Gzip", "s3://bucket/model.tar.gz"),
+                "model_data_url": "s3://bucket/model.tar.gz",
+            },
+            InvalidError,
+            "Only one of ModelDataUrl and ModelDataSource",
+        ),
     ],
 )
 def test_a_model_that_could_never_run_is_refused_at_once(
@@ -87,6 +106,41 @@ def test_a_model_that_could_never_run_is_refused_at_once(
             with pytest.raises(error, match=words):
                 await rooms.call("CreateModel", model_name="m", primary_container=container)
             assert (await rooms.call("ListModels"))["models"] == []
+
+    _run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("kind", "compression", "uri", "form"),
+    [
+        ("S3Object", "Gzip", "s3://bucket/model.tar.gz", "archive"),
+        ("S3Object", "None", "s3://bucket/model.tar.gz", "object"),
+        ("S3Prefix", "None", "s3://bucket/model/", "prefix"),
+    ],
+)
+def test_a_model_data_source_reaches_the_fleet(
+    open_rooms: OpenRooms, kind: str, compression: str, uri: str, form: str
+) -> None:
+    """Large models are deployed without the hour of packing them."""
+
+    async def scenario() -> None:
+        async with open_rooms() as rooms:
+            rooms.s3.objects.add(("bucket", "model/1/saved_model.pb"))
+            container = _sourced(kind, compression, uri)
+            await rooms.call("CreateModel", model_name="m", primary_container=container)
+            described = await rooms.call("DescribeModel", model_name="m")
+            variant = {**_VARIANT, "model_name": "m"}
+            variant["model_data_download_timeout_in_seconds"] = 61
+            await rooms.call(
+                "CreateEndpointConfig", endpoint_config_name="c", production_variants=[variant]
+            )
+            await rooms.call("CreateEndpoint", endpoint_name="e", endpoint_config_name="c")
+            await rooms.wait_status("e", "InService")
+            (spec,) = rooms.fleet.specs
+
+        assert described["primary_container"] == container
+        assert (spec.model_data_url, spec.model_data_form) == (uri, form)
+        assert spec.download_timeout_s == 61
 
     _run(scenario())
 
@@ -214,9 +268,9 @@ _VARIANT = {
             "InitialInstanceCount is required",
         ),
         (
-            [_VARIANT, {**_VARIANT, "variant_name": "b"}],
-            UnsupportedError,
-            "does not offer several ProductionVariants",
+            [_VARIANT, {**_VARIANT, "instance_type": "ml.m5.large"}],
+            InvalidError,
+            "Production variants of one endpoint config need different names",
         ),
     ],
 )
