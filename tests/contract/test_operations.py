@@ -79,6 +79,29 @@ def _endpoint_then(operation: str) -> Callable[[Any, str], Any]:
     return call
 
 
+def _updated(client: Any, name: str) -> Any:
+    _create_endpoint(client, name)
+    _wait(client, "endpoint_in_service", name)
+    _create_config(client, f"{name}-new")
+    return client.update_endpoint(
+        EndpointName=name,
+        EndpointConfigName=f"{name}-new",
+        RetainAllVariantProperties=True,
+        ExcludeRetainedVariantProperties=[{"VariantPropertyType": "DesiredInstanceCount"}],
+    )
+
+
+def _rescaled(client: Any, name: str) -> Any:
+    _create_endpoint(client, name)
+    _wait(client, "endpoint_in_service", name)
+    return client.update_endpoint_weights_and_capacities(
+        EndpointName=name,
+        DesiredWeightsAndCapacities=[
+            {"VariantName": "AllTraffic", "DesiredWeight": 0.5, "DesiredInstanceCount": 3}
+        ],
+    )
+
+
 def _config_then(operation: str, member: str) -> Callable[[Any, str], Any]:
     def call(client: Any, name: str) -> Any:
         _create_config(client, name)
@@ -135,6 +158,8 @@ CASES: dict[tuple[str, str], Callable[[Any, str], Any]] = {
     ("sagemaker", "CreateEndpoint"): _create_endpoint,
     ("sagemaker", "DescribeEndpoint"): _endpoint_then("describe_endpoint"),
     ("sagemaker", "ListEndpoints"): _list("list_endpoints"),
+    ("sagemaker", "UpdateEndpoint"): _updated,
+    ("sagemaker", "UpdateEndpointWeightsAndCapacities"): _rescaled,
     ("sagemaker", "DeleteEndpoint"): _endpoint_then("delete_endpoint"),
     ("sagemaker", "AddTags"): _tagged_then("add_tags", Tags=[{"Key": "a", "Value": "b"}]),
     ("sagemaker", "ListTags"): _tagged_then("list_tags"),
@@ -366,6 +391,143 @@ _INVALID: list[tuple[str, str, dict[str, Any], str, str]] = [
         {"EndpointName": "e", "EndpointConfigName": "none"},
         "ValidationException",
         f'Could not find endpoint configuration "{_ARN}:endpoint-config/none".',
+    ),
+    (
+        "sagemaker",
+        "create_endpoint_config",
+        {
+            "EndpointConfigName": "c",
+            "ProductionVariants": [{**_CONFIG_VARIANT, "ModelName": "m"}],
+            "ShadowProductionVariants": [{**_CONFIG_VARIANT, "ModelName": "m"}],
+        },
+        "ValidationException",
+        "does not offer ShadowProductionVariants.",
+    ),
+    (
+        "sagemaker",
+        "create_endpoint_config",
+        {
+            "EndpointConfigName": "c",
+            "ProductionVariants": [{**_CONFIG_VARIANT, "ModelName": "m"}],
+            "AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://b/o"}},
+        },
+        "ValidationException",
+        "does not offer AsyncInferenceConfig.",
+    ),
+    (
+        "sagemaker",
+        "create_endpoint_config",
+        {
+            "EndpointConfigName": "c",
+            "ProductionVariants": [
+                {
+                    **_CONFIG_VARIANT,
+                    "ModelName": "m",
+                    "RoutingConfig": {"RoutingStrategy": "KV_AWARE"},
+                    "ManagedInstanceScaling": {"Status": "ENABLED"},
+                }
+            ],
+        },
+        "ValidationException",
+        "does not offer ProductionVariants.member.1.ManagedInstanceScaling, "
+        "ProductionVariants.member.1.RoutingConfig.RoutingStrategy 'KV_AWARE'.",
+    ),
+    (
+        "sagemaker",
+        "create_model",
+        {
+            "ModelName": "m",
+            "PrimaryContainer": {"Image": _IMAGE},
+            "VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]},
+        },
+        "ValidationException",
+        "does not offer VpcConfig.",
+    ),
+    (
+        "sagemaker",
+        "create_model",
+        {
+            "ModelName": "m",
+            "PrimaryContainer": {
+                "Image": _IMAGE,
+                "ModelDataSource": {
+                    "S3DataSource": {
+                        "S3Uri": "s3://bucket/missing/",
+                        "S3DataType": "S3Prefix",
+                        "CompressionType": "None",
+                    }
+                },
+            },
+        },
+        "ValidationException",
+        "Could not find model data at s3://bucket/missing/.",
+    ),
+    (
+        "sagemaker",
+        "update_endpoint",
+        {"EndpointName": "none", "EndpointConfigName": "none"},
+        "ValidationException",
+        f'Could not find endpoint configuration "{_ARN}:endpoint-config/none".',
+    ),
+    (
+        "sagemaker",
+        "update_endpoint",
+        {
+            "EndpointName": "e",
+            "EndpointConfigName": "c",
+            "DeploymentConfig": {
+                "BlueGreenUpdatePolicy": {
+                    "TrafficRoutingConfiguration": {"Type": "CANARY", "WaitIntervalInSeconds": 1}
+                }
+            },
+        },
+        "ValidationException",
+        "does not offer DeploymentConfig.",
+    ),
+    (
+        "sagemaker",
+        "update_endpoint",
+        {
+            "EndpointName": "e",
+            "EndpointConfigName": "c",
+            "ExcludeRetainedVariantProperties": [{"VariantPropertyType": "DataCaptureConfig"}],
+        },
+        "ValidationException",
+        "ExcludeRetainedVariantProperties.member.1.VariantPropertyType 'DataCaptureConfig'",
+    ),
+    (
+        "sagemaker",
+        "update_endpoint_weights_and_capacities",
+        {
+            "EndpointName": "none",
+            "DesiredWeightsAndCapacities": [{"VariantName": "v", "DesiredWeight": 1.0}],
+        },
+        "ValidationException",
+        f'Could not find endpoint "{_ARN}:endpoint/none".',
+    ),
+    (
+        "sagemaker",
+        "update_endpoint_weights_and_capacities",
+        {
+            "EndpointName": "e",
+            "DesiredWeightsAndCapacities": [
+                {"VariantName": "v", "ServerlessUpdateConfig": {"MaxConcurrency": 1}}
+            ],
+        },
+        "ValidationException",
+        "does not offer DesiredWeightsAndCapacities.member.1.ServerlessUpdateConfig.",
+    ),
+    (
+        "sagemaker",
+        "create_inference_component",
+        {
+            "InferenceComponentName": "i",
+            "EndpointName": "e",
+            "VariantName": "v",
+            "Specification": {"ModelName": "m"},
+        },
+        "UnsupportedOperationException",
+        "does not offer CreateInferenceComponent",
     ),
     (
         "sagemaker",

@@ -93,12 +93,12 @@ class Maker:
             **options,
         )
 
-    def command(self, code: str, **options: Any) -> str:
+    def command(self, code: str, environment: dict[str, str] | None = None, **options: Any) -> str:
         """Serve by a Python program given as text."""
         program = self.program(code)
-        command = f"{sys.executable} {program}"
+        command = {"WINDTUNNEL_COMMAND": f"{sys.executable} {program}"}
         return self.endpoint(
-            {"Image": "local/command", "Environment": {"WINDTUNNEL_COMMAND": command}}, **options
+            {"Image": "local/command", "Environment": {**(environment or {}), **command}}, **options
         )
 
     def program(self, code: str) -> Path:
