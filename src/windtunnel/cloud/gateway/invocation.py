@@ -29,7 +29,8 @@ _PASSED_ON = {
     b"x-amzn-sagemaker-inference-id": ("inferenceId", 64),
 }
 _TARGET_VARIANT = b"x-amzn-sagemaker-target-variant"
-_NOT_HERE = {
+# Members that AWS has and this cloud does not, by their header.
+NOT_HERE = {
     b"x-amzn-sagemaker-target-model": "TargetModel",
     b"x-amzn-sagemaker-target-container-hostname": "TargetContainerHostname",
     b"x-amzn-sagemaker-enable-explanations": "EnableExplanations",
@@ -95,8 +96,8 @@ def container_head(head: Head, body_bytes: int) -> bytes:
                 )
             typed = typed or name == b"content-type"
             lines.append(b"%s: %s\r\n" % (name, value))
-        elif name in _NOT_HERE:
-            raise _invalid(f"{_NOT_HERE[name]} is not supported by this local cloud.")
+        elif name in NOT_HERE:
+            raise _invalid(f"{NOT_HERE[name]} is not supported by this local cloud.")
     if not typed:
         lines.append(b"%s: %s\r\n" % _DEFAULT_CONTENT_TYPE)
     lines.append(b"content-length: %d\r\n\r\n" % body_bytes)

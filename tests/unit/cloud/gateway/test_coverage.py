@@ -31,8 +31,12 @@ def _refusal(operation: str, parsed: dict[str, Any], service: str = "sagemaker")
         ),
         (
             "CreateModel",
-            {"primary_container": {"model_data_source": {"s3_data_source": {"s3_uri": "s3://b"}}}},
-            "PrimaryContainer.ModelDataSource",
+            {
+                "primary_container": {
+                    "model_data_source": {"s3_data_source": {"manifest_s3_uri": "s3://b/m"}}
+                }
+            },
+            "PrimaryContainer.ModelDataSource.S3DataSource.ManifestS3Uri",
         ),
         ("CreateEndpointConfig", {"data_capture_config": {"a": 1}}, "DataCaptureConfig"),
         ("CreateEndpointConfig", {"async_inference_config": {"a": 1}}, "AsyncInferenceConfig"),
@@ -46,8 +50,8 @@ def _refusal(operation: str, parsed: dict[str, Any], service: str = "sagemaker")
         ),
         (
             "CreateEndpointConfig",
-            {"production_variants": [{"routing_config": {"routing_strategy": "RANDOM"}}]},
-            "ProductionVariants.member.1.RoutingConfig.RoutingStrategy 'RANDOM'",
+            {"production_variants": [{"routing_config": {"routing_strategy": "KV_AWARE"}}]},
+            "ProductionVariants.member.1.RoutingConfig.RoutingStrategy 'KV_AWARE'",
         ),
         ("CreateEndpoint", {"deployment_config": {"a": 1}}, "DeploymentConfig"),
     ],

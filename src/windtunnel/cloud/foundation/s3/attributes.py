@@ -46,7 +46,7 @@ _STORAGE_CLASSES = frozenset(
     }
 )
 _ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE", "OUTPOSTS", "SNOW", "EXPRESS_ONEZONE"})
-_REFUSED_PREFIXES = (
+REFUSED_PREFIXES = (
     "x-amz-copy-source-server-side-encryption-",
     "x-amz-grant-",
     "x-amz-object-lock-",
@@ -59,7 +59,7 @@ _REFUSED_PREFIXES = (
 def refuse_unoffered(request: Request) -> None:
     """Refuse a request whose headers or version ask for what this S3 does not do."""
     for name in request.headers:
-        if name.startswith(_REFUSED_PREFIXES):
+        if name.startswith(REFUSED_PREFIXES):
             raise not_implemented(f"The header {name}")
     encryption = request.header("x-amz-server-side-encryption")
     if encryption not in (None, "AES256"):
