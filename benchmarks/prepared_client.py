@@ -1,7 +1,7 @@
 """Sends one prepared request over and over on some connections, and counts.
 
-A closed loop over raw sockets: what it costs is a write, a read and a header's parse, so that what
-is measured is the server. The bytes are prepared and signed once by the caller.
+A closed loop over raw sockets, or a constant rate: what it costs is a write, a read and a header's
+parse, so that what is measured is the server. The bytes are prepared and signed once by the caller.
 """
 
 import asyncio
@@ -32,12 +32,22 @@ class Count:
 
 
 class _Client(asyncio.Protocol):
-    """One connection of the loop."""
+    """One connection: its next request is sent when the last is answered, and not before due."""
 
-    def __init__(self, request: bytes, end_s: float, done: asyncio.Event) -> None:
+    def __init__(
+        self,
+        request: bytes,
+        end_s: float,
+        done: asyncio.Event,
+        first_due_s: float = 0.0,
+        interval_s: float = 0.0,
+    ) -> None:
         self.request = request
         self.end_s = end_s
         self.done = done
+        # Without an interval a request is due when the connection is free.
+        self.due_s = first_due_s
+        self.interval_s = interval_s
         self.latencies_s: list[float] = []
         self.failures = 0
         self.buffer = b""
@@ -50,12 +60,19 @@ class _Client(asyncio.Protocol):
         self._send()
 
     def _send(self) -> None:
-        self.sent_s = time.perf_counter()
-        if self.sent_s >= self.end_s:
+        now_s = time.perf_counter()
+        # Latency counts from here.
+        self.sent_s = self.due_s if self.interval_s else now_s
+        self.due_s += self.interval_s
+        if max(self.sent_s, now_s) >= self.end_s:
             self.transport.close()
             self.done.set()
-            return
-        self.transport.write(self.request)
+        elif self.sent_s > now_s:
+            asyncio.get_running_loop().call_later(
+                self.sent_s - now_s, self.transport.write, self.request
+            )
+        else:
+            self.transport.write(self.request)
 
     def data_received(self, data: bytes) -> None:
         """Read until the answer is whole, then send again."""
@@ -91,13 +108,20 @@ class _Client(asyncio.Protocol):
 
 
 async def _drive(
-    host: str, port: int, request: bytes, connections: int, duration_s: float
+    host: str, port: int, request: bytes, connections: int, duration_s: float, rate_rps: float
 ) -> Count:
     loop = asyncio.get_running_loop()
     begin_s = time.perf_counter()
+    interval_s = connections / rate_rps if rate_rps else 0.0
     clients = []
-    for _ in range(connections):
-        client = _Client(request, begin_s + duration_s, asyncio.Event())
+    for number in range(connections):
+        client = _Client(
+            request,
+            begin_s + duration_s,
+            asyncio.Event(),
+            begin_s + interval_s * number / connections,
+            interval_s,
+        )
         clients.append(client)
         await loop.create_connection(lambda client=client: client, host, port)  # type: ignore[misc]
     await asyncio.gather(*(client.done.wait() for client in clients))
@@ -108,4 +132,11 @@ async def _drive(
 
 def drive(host: str, port: int, request: bytes, *, connections: int, duration_s: float) -> Count:
     """Send the request in a closed loop on each connection for a while."""
-    return uvloop.run(_drive(host, port, request, connections, duration_s))
+    return uvloop.run(_drive(host, port, request, connections, duration_s, 0.0))
+
+
+def drive_at_rate(
+    host: str, port: int, request: bytes, *, rate_rps: float, connections: int, duration_s: float
+) -> Count:
+    """Send the request at a constant rate, in turns on the connections; latency is from due."""
+    return uvloop.run(_drive(host, port, request, connections, duration_s, rate_rps))

@@ -124,6 +124,8 @@ PING_FAILURE_COUNT_MAX = 6
 CLOSE_GRACE_S = 3.0
 # Instances yield to the gateway and to load generators: a weight of 335 against 1,024 (sched(7)).
 INSTANCE_NICENESS = 5
+# S3 yields to both: a weight of 110 against the gateway's 1,024 (sched(7)).
+S3_NICENESS = 10
 # A zygote that dies this often in a row before it is warm is given up until it is asked again.
 ZYGOTE_FAILURE_COUNT_MAX = 3
 # One line from a zygote or a container's leader; a list of 64 addresses takes 6 KiB.

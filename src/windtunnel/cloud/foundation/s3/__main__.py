@@ -47,6 +47,8 @@ def main() -> int:
     parser.add_argument("--socket", type=Path, required=True)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="s3: %(levelname)s %(message)s")
+    # It hashes gigabytes: an upload must not slow down what serves.
+    os.nice(limits.S3_NICENESS)
     # The store and its socket are their owner's alone, whatever the umask was.
     os.umask(0o077)
     try:
