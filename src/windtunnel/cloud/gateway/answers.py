@@ -91,6 +91,12 @@ def unsupported_operation(service: str, name: str) -> FaultError:
     return FaultError(Fault("UnsupportedOperationException", message))
 
 
+def unsupported_service(service: str) -> FaultError:
+    """Return the refusal of a service that AWS has and this cloud does not."""
+    message = f"Windtunnel's local cloud does not offer the service {service}."
+    return FaultError(Fault("UnsupportedOperationException", message))
+
+
 def invalid(service: str, message: str) -> Fault:
     """Return a service's own refusal of a request."""
     return Fault(_INVALID_CODES.get(service, _INVALID_CODE_ELSEWHERE), message)

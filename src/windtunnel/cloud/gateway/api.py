@@ -24,7 +24,9 @@ from windtunnel.cloud.gateway.answers import (
     unknown_operation,
     unsupported_operation,
 )
+from windtunnel.cloud.gateway.identify import SIGNING_NAMES
 from windtunnel.cloud.gateway.patterns import compile_pattern
+from windtunnel.cloud.gateway.protocols.foreign import foreign_error
 from windtunnel.cloud.gateway.protocols.json_rpc import JsonRpc
 from windtunnel.cloud.gateway.protocols.query_form import is_form
 from windtunnel.cloud.gateway.protocols.query_rpc import QueryRpc
@@ -99,6 +101,8 @@ class Api:
         request_id = new_request_id()
         if service == "s3":
             return s3_error(fault, head.path, request_id)
+        if service not in SIGNING_NAMES:
+            return foreign_error(service, fault, head, request_id)
         model = self._models.get(service)
         return _protocol(model, head).error(model, fault, request_id)
 

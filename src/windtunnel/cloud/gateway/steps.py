@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from windtunnel.aws.sigv4 import UNSIGNED_PAYLOAD, signing_key
 from windtunnel.cloud.errors import CloudError
 from windtunnel.cloud.gateway import invocation, signature
-from windtunnel.cloud.gateway.answers import Fault, FaultError
+from windtunnel.cloud.gateway.answers import Fault, FaultError, unsupported_service
 from windtunnel.cloud.gateway.forward import Forwarding
 from windtunnel.cloud.gateway.gateway import Gateway, Step
-from windtunnel.cloud.gateway.identify import identify
+from windtunnel.cloud.gateway.identify import SIGNING_NAMES, identify
 from windtunnel.cloud.gateway.request import Request
 from windtunnel.cloud.router.router import Router
 from windtunnel.core import limits
@@ -28,6 +28,8 @@ def identify_service(gateway: Gateway, request: Request) -> None:
     request.claim = signature.read_claim(request.head)
     signed_for = None if request.claim is None else request.claim.signing_name
     request.service = identify(request.head, signed_for)
+    if request.service not in SIGNING_NAMES:
+        raise unsupported_service(request.service)
 
 
 @dataclass(frozen=True)

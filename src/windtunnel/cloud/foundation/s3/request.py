@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from windtunnel.aws import hosts
 from windtunnel.cloud.foundation.s3.errors import S3Error
 from windtunnel.core.home import ACCOUNT_ID
 
@@ -19,16 +20,9 @@ CALLER_HEADER = INTERNAL_PREFIX + "caller"
 SIGNING_KEY_HEADER = INTERNAL_PREFIX + "signing-key"
 ANONYMOUS = "anonymous"
 
-# Virtual-host addressing: `BUCKET.s3.amazonaws.com`, `BUCKET.s3.REGION.amazonaws.com`, the older
-# `BUCKET.s3-REGION.amazonaws.com`, dual-stack and China's hosts; and `BUCKET.localhost`, which
-# SDKs make of an endpoint URL of `http://localhost`. The shortest name that fits is meant;
-# buckets have three letters at least.
-_HOST = re.compile(
-    r"(?:(?P<bucket>.{3,}?)\.)?"
-    r"(?:s3(?:[.-](?:dualstack\.)?[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?|(?:s3\.)?localhost)"
-    r"(?::\d+)?",
-    re.IGNORECASE,
-)
+# `BUCKET.localhost`, which SDKs make of an endpoint URL of `http://localhost`; AWS's own virtual
+# hosts are in `aws/hosts.py`. Buckets have three letters at least.
+_LOCALHOST = re.compile(r"(?:(?P<bucket>.{3,}?)\.)?(?:s3\.)?localhost(?::\d+)?", re.IGNORECASE)
 _CREDENTIAL = re.compile(r"Credential=[^/,\s]+/(?P<day>\d{8})/(?P<region>[a-z0-9-]+)/s3/")
 _QUERY_FIELDS_MAX = 64
 
@@ -115,11 +109,12 @@ def new_request_id() -> str:
 
 def split_address(host: str, path: bytes) -> tuple[str, str]:
     """Return bucket and key, each "" where there is none, from either way of addressing."""
-    found = _HOST.fullmatch(host)
-    if found and found["bucket"]:
-        return found["bucket"].lower(), unquote_to_bytes(path[1:]).decode()
-    bucket, _, key = path[1:].partition(b"/")
-    return unquote_to_bytes(bucket).decode(), unquote_to_bytes(key).decode()
+    found = _LOCALHOST.fullmatch(host)
+    bucket = hosts.bucket_of(host) if found is None else found["bucket"]
+    if bucket:
+        return bucket.lower(), unquote_to_bytes(path[1:]).decode()
+    first, _, key = path[1:].partition(b"/")
+    return unquote_to_bytes(first).decode(), unquote_to_bytes(key).decode()
 
 
 def parse_query(query: bytes) -> dict[str, str]:
