@@ -20,6 +20,8 @@ from windtunnel.cloud.foundation.s3.process import S3Process
 from windtunnel.cloud.foundation.sts import Sts
 from windtunnel.cloud.gateway.api import Api
 from windtunnel.cloud.gateway.gateway import Gateway
+from windtunnel.cloud.gateway.proxy.authority import Authority
+from windtunnel.cloud.gateway.proxy.proxy import Proxy
 from windtunnel.cloud.gateway.steps import body_steps, head_steps
 from windtunnel.cloud.router.router import Router
 from windtunnel.cloud.sagemaker.service import SageMaker
@@ -113,13 +115,18 @@ async def opened(options: Options) -> AsyncIterator[str]:
             head_steps(owner, clock, str(s3_socket), options.payload_limit),
             body_steps(owner, router),
         )
+        authority = Authority(home, clock)
+        stack.callback(authority.close)
+        await authority.open()
+        proxy = Proxy(gateway, authority, owner)
         try:
-            server = await serve(gateway, host=options.host, port=options.port)
+            server = await serve(proxy, host=options.host, port=options.port)
         except OSError as error:
             raise NotReadyError(
                 f"Cannot listen on {options.host}:{options.port} ({error.strerror}): "
                 "choose another port with --port, or 0 for any free one."
             ) from error
+        proxy.port = server.port
         stack.push_async_callback(gateway.close)
         stack.push_async_callback(server.drain, _DRAIN_GRACE_S)
 

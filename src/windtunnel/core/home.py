@@ -57,7 +57,15 @@ class Home:
         self.cache = path / "cache"
         self.aws_config = path / "aws" / "config"
         self.aws_credentials = path / "aws" / "credentials"
+        # The proxy's certificate authority; the key never leaves this directory.
+        self.authority_key = path / "authority" / "key.pem"
+        self.authority_certificate = path / "authority" / "certificate.pem"
+        # The authority and everybody else's: what clients are told to trust.
+        self.trust_bundle = path / "authority" / "bundle.pem"
         self.measurement_lease = path / "measurement.lock"
+        # Held while a `run` looks for, starts or ends the cloud; held by every `run` that uses it.
+        self.start_lock = path / "start.lock"
+        self.use_lock = path / "use.lock"
         self._lock_file = path / "up.lock"
         self._record_file = path / "cloud.json"
         self._credentials_file = path / "credentials.json"

@@ -35,6 +35,34 @@ BODY_DISCARD_BYTES_MAX = 64 * MIB
 # Connections to one gateway: nginx's default is 512 a worker, the container's 2,048.
 CONNECTION_COUNT_MAX = 2048
 
+# --- The proxy, `cloud/gateway/proxy` ---------------------------------------------------------
+# From the 200 to a tunnel's first bytes, and from there to the end of its TLS handshake: asyncio's
+# default is 60 s. Shorter, because here the client is on the same machine.
+TUNNEL_FIRST_BYTES_TIMEOUT_S = 20.0
+TLS_HANDSHAKE_TIMEOUT_S = 20.0
+# A closed tunnel waits this long for its client's close_notify; curl and boto3 send none at all.
+TLS_SHUTDOWN_TIMEOUT_S = 2.0
+# Leaf certificates: a command under `run` rarely takes a day, and a stolen one is worth no more.
+LEAF_LIFETIME_S = 24 * 3600.0
+# One is renewed for new tunnels when it has no more than this left.
+LEAF_RENEWAL_S = 12 * 3600.0
+# A clock that was set back a little must not make certificates not yet valid.
+CERTIFICATE_BACKDATE_S = 3600.0
+# The authority itself lies in the home for as long as the home may live, and is made anew in time.
+AUTHORITY_LIFETIME_S = 3650 * 24 * 3600.0
+AUTHORITY_RENEWAL_S = 30 * 24 * 3600.0
+# Hosts whose certificate is kept ready, 40 KB each: AWS has some 400 services, and each bucket is
+# a host of its own. Guess.
+LEAF_COUNT_MAX = 512
+# Connections that are relayed to allowed hosts at once: pip opens one, browsers up to 6 a host.
+RELAY_COUNT_MAX = 128
+# To reach an allowed host, its name's resolution included.
+RELAY_CONNECT_TIMEOUT_S = 15.0
+# Silence in both directions of a relayed connection: AWS's load balancers close after 350 s (NLB).
+RELAY_IDLE_TIMEOUT_S = 350.0
+# Hosts that one `run` may allow, so that its proxy's URL stays below HEAD_BYTES_MAX. Guess.
+ALLOWED_HOST_COUNT_MAX = 64
+
 # --- Requests of the AWS API, `cloud/gateway` -------------------------------------------------
 # Control-plane requests are small; SageMaker's largest documented ones stay under 1 MiB.
 CONTROL_BODY_BYTES_MAX = 1 * MIB

@@ -10,39 +10,29 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import cast
 
 import httptools
 
 from windtunnel.core import limits
-from windtunnel.http.exchange import Exchange, Handler
+from windtunnel.http.exchange import Exchange, Owner
 from windtunnel.http.message import NO_BODY_STATUSES, Head, Headers, status_line
 
 log = logging.getLogger(__name__)
 
+# How every TLS connection begins (RFC 8446, 5.1: a handshake record), and a fatal alert,
+# handshake_failure (6.2), which every TLS library understands.
+_TLS_HANDSHAKE = b"\x16\x03"
+_TLS_ALERT = b"\x15\x03\x01\x00\x02\x02\x28"
 _HEADER_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class Owner(Protocol):
-    """What a connection needs of the server it belongs to."""
-
-    loop: asyncio.AbstractEventLoop
-    handler: Handler
-    is_draining: bool
-    date_line: bytes
-
-    def admit(self, connection: "Connection") -> bool:
-        """Take a new connection, unless there are too many."""
-
-    def forget(self, connection: "Connection") -> None:
-        """Drop a connection that is closed."""
 
 
 class Connection(asyncio.Protocol):
     """One client's connection: bytes in, exchanges, bytes out in order."""
 
-    def __init__(self, server: "Owner") -> None:
+    def __init__(self, server: Owner, *, is_tunnelled: bool = False) -> None:
         self.loop = server.loop
+        self.is_tunnelled = is_tunnelled
         self.peer = ""
         self._server = server
         self._handler = server.handler
@@ -104,15 +94,10 @@ class Connection(asyncio.Protocol):
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(400, "Upgrade is not spoken here.")
+        except httptools.HttpParserUpgrade as upgrade:
+            self._hand_over(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            cause = error.__context__
-            if isinstance(cause, Exception) and not isinstance(cause, httptools.HttpParserError):
-                log.error("The handler failed.", exc_info=cause)  # noqa: TRY400 - its cause matters
-                self.close()
-                return
-            self._refuse(400, f"The request is not valid HTTP/1.1: {error}.")
+            self._give_up(error, data)
         else:
             if self._is_head_begun and self._head_bytes > limits.HEAD_BYTES_MAX:
                 self._refuse(431, f"The head is over {limits.HEAD_BYTES_MAX} bytes.")
@@ -175,7 +160,7 @@ class Connection(asyncio.Protocol):
             self._refuse(431, f"The head is over {limits.HEAD_BYTES_MAX} bytes.")
             return
         plan = self._handler.begin(exchange)
-        if exchange.is_answered:
+        if exchange.is_answered or exchange.successor is not None:
             return
         if isinstance(plan, int):
             exchange.limit = plan
@@ -218,6 +203,8 @@ class Connection(asyncio.Protocol):
         self._reading = None
         self._discard_bytes = 0
         exchange.is_received = True
+        if exchange.successor is not None:
+            return
         # The next head may take its time: the time-out that counts now is the keep-alive one.
         self.deadline_s = self.loop.time() + limits.KEEP_ALIVE_TIMEOUT_S
         if exchange.is_answered:
@@ -359,6 +346,35 @@ class Connection(asyncio.Protocol):
     def is_busy(self) -> bool:
         """Whether an answer is owed."""
         return bool(self._waiting)
+
+    def _hand_over(self, early: bytes) -> None:
+        """Leave the connection to what the handler named, or refuse the upgrade."""
+        if self._is_closing:
+            return
+        exchange = self._waiting[-1] if self._waiting else None
+        if exchange is None or exchange.successor is None:
+            self._refuse(400, "Upgrade is not spoken here.")
+        elif len(self._waiting) > 1:
+            self._waiting.pop()
+            self._refuse(400, "A CONNECT must wait until what was asked before it is answered.")
+        else:
+            self._is_closing = True
+            self._waiting.clear()
+            self._server.forget(self)
+            exchange.successor.take(self._server, self._transport, early)
+
+    def _give_up(self, error: httptools.HttpParserError, data: bytes) -> None:
+        """Say what is wrong with what came, in TLS to who speaks it, and close."""
+        cause = error.__context__
+        if isinstance(cause, Exception) and not isinstance(cause, httptools.HttpParserError):
+            log.error("The handler failed.", exc_info=cause)
+            self.close()
+        elif data.startswith(_TLS_HANDSHAKE) and self._head_bytes == len(data):
+            log.warning("%s spoke TLS to a port that speaks plain HTTP: use http://.", self.peer)
+            self._transport.write(_TLS_ALERT)
+            self.close()
+        else:
+            self._refuse(400, f"The request is not valid HTTP/1.1: {error}.")
 
     def _refuse(self, status: int, reason: str) -> None:
         """Answer what cannot be read, and close: what follows on the line has no meaning."""

@@ -23,6 +23,7 @@ class Line(Protocol):
 
     loop: asyncio.AbstractEventLoop
     peer: str
+    is_tunnelled: bool
 
     def answer_head(
         self,
@@ -66,11 +67,53 @@ class BodySink(Protocol):
         """The client went away, or sent what is not HTTP, before the body was whole."""
 
 
+class Successor(Protocol):
+    """Goes on with a connection that stops speaking HTTP: a tunnel, for a CONNECT."""
+
+    def take(self, server: "Owner", transport: asyncio.Transport, early: bytes) -> None:
+        """Take the connection; `early` is what its client sent behind the request."""
+
+
+class Member(Protocol):
+    """What a server keeps count of: a connection, or what has taken one over."""
+
+    def check(self, now_s: float) -> None:
+        """End what has been silent too long; called about once a second."""
+
+    def begin_drain(self) -> None:
+        """Close now if idle; else when what is under way is done."""
+
+    def close(self) -> None:
+        """Send what was written, then close."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an answer is owed."""
+
+
+class Owner(Protocol):
+    """What a connection, and what takes it over, needs of the server it belongs to."""
+
+    loop: asyncio.AbstractEventLoop
+    handler: "Handler"
+    is_draining: bool
+    date_line: bytes
+
+    def admit(self, member: Member) -> bool:
+        """Take a new connection, unless there are too many."""
+
+    def forget(self, member: Member) -> None:
+        """Drop a connection that is closed."""
+
+
 class Handler(Protocol):
     """What a server does with requests; all calls come on the loop's thread."""
 
     def begin(self, exchange: "Exchange") -> "int | BodySink":
-        """Take a request's head: answer it, or return the body's limit in bytes, or its sink."""
+        """Take a request's head: answer it, or return the body's limit in bytes, or its sink.
+
+        A CONNECT is neither answered nor has it a body: set `exchange.successor`.
+        """
 
     def complete(self, exchange: "Exchange") -> None:
         """Take a request whose body is whole in `exchange.chunks`; see that it is answered."""
@@ -101,6 +144,7 @@ class Exchange:
         "received_s",
         "sink",
         "state",
+        "successor",
     )
 
     def __init__(self, connection: "Line", head: Head) -> None:
@@ -119,6 +163,8 @@ class Exchange:
         self.is_received = False
         self.limit = 0
         self.sink: BodySink | None = None
+        # What takes the connection over, once the head of a CONNECT is read.
+        self.successor: Successor | None = None
         expectation = head.get(b"expect")
         self.awaits_continue = expectation is not None and expectation.lower() == b"100-continue"
         # "open": nothing answered; "stream": head given, body follows; "done".
@@ -135,6 +181,11 @@ class Exchange:
     def peer(self) -> str:
         """The client's address, for logs."""
         return self._connection.peer
+
+    @property
+    def is_tunnelled(self) -> bool:
+        """Whether the request came through a tunnel of this server's own."""
+        return self._connection.is_tunnelled
 
     def body(self) -> bytes:
         """Return the whole body as one piece (one copy when it came in several)."""

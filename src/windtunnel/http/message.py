@@ -47,3 +47,10 @@ class Head:
         value = self.get(b"content-length")
         # The parser has already refused what is not a number.
         return None if value is None else int(value)
+
+    def retarget(self, target: bytes, host: bytes) -> None:
+        """Make this the request that a proxy passes on: a path, and the host that was meant."""
+        self.target = target
+        self.path, _, self.query = target.partition(b"?")
+        others = [pair for pair in self.headers if pair[0] != b"host"]
+        self.headers = [(b"host", host), *others]

@@ -12,9 +12,9 @@ from email.utils import formatdate
 
 from windtunnel.core import limits
 from windtunnel.http.connection import Connection
-from windtunnel.http.exchange import BodySink, Exchange, Handler
+from windtunnel.http.exchange import BodySink, Exchange, Handler, Member, Owner, Successor
 
-__all__ = ["BodySink", "Exchange", "Handler", "Server", "serve"]
+__all__ = ["BodySink", "Exchange", "Handler", "Owner", "Server", "Successor", "serve"]
 
 # How often silence is looked for; a timer for each request would cost more than it tells.
 _SWEEP_INTERVAL_S = 1.0
@@ -31,7 +31,7 @@ class Server:
         self.port = 0
         self.date_line = b""
         self._listening: asyncio.Server | None = None
-        self._connections: set[Connection] = set()
+        self._connections: set[Member] = set()
         self._is_empty = asyncio.Event()
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._sweep()
@@ -42,17 +42,17 @@ class Server:
         name = listening.sockets[0].getsockname()
         self.port = int(name[1]) if isinstance(name, tuple) else 0
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, member: Member) -> bool:
         """Take a new connection, unless there are too many."""
         if self.is_draining or len(self._connections) >= limits.CONNECTION_COUNT_MAX:
             return False
-        self._connections.add(connection)
+        self._connections.add(member)
         self._is_empty.clear()
         return True
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, member: Member) -> None:
         """Drop a connection that is closed."""
-        self._connections.discard(connection)
+        self._connections.discard(member)
         if not self._connections:
             self._is_empty.set()
 

@@ -1,6 +1,7 @@
 """The server reads HTTP/1.1 as clients really send it, and ends what would hold it up."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -8,7 +9,7 @@ import uvloop
 
 from windtunnel.core import limits
 from windtunnel.http import server as server_module
-from windtunnel.http.server import Exchange, Server, serve
+from windtunnel.http.server import Exchange, Owner, Server, serve
 
 pytestmark = pytest.mark.slow
 
@@ -206,7 +207,11 @@ def test_a_body_over_its_limit_is_refused_declared_or_not(head: bytes) -> None:
         (b"GET /" + b"a" * (limits.HEAD_BYTES_MAX + 1) + b" HTTP/1.1\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * (limits.HEADER_COUNT_MAX + 1) + b"\r\n", 431),
         (b"GET / HTTP/1.1\r\nx: " + b"y" * (limits.HEAD_BYTES_MAX + 1), 431),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
+        (b"\x16\x04 is no TLS\r\n\r\n", 400),
+        (
+            b"GET / HTTP/1.1\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nContent-Length: x\r\n\r\n",
+            400,
+        ),
         (b"POST / HTTP/1.1\r\nContent-Length: two\r\n\r\n", 400),
         (
             b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -218,7 +223,7 @@ def test_a_body_over_its_limit_is_refused_declared_or_not(head: bytes) -> None:
 def test_what_is_not_a_readable_request_gets_an_answer_and_the_line_is_closed(
     request_: bytes, status: int
 ) -> None:
-    """TLS to a plain port, smuggling attempts and endless heads end clearly and at once."""
+    """Noise, smuggling attempts and endless heads end clearly and at once."""
 
     async def play(_server: Server, connect: Callable[[], Awaitable[Streams]]) -> None:
         reader, writer = await connect()
@@ -228,6 +233,68 @@ def test_what_is_not_a_readable_request_gets_an_answer_and_the_line_is_closed(
         writer.close()
 
     with_server(Echo(), play)
+
+
+def test_tls_is_told_in_tls_that_the_port_is_plain(caplog: pytest.LogCaptureFixture) -> None:
+    """`https://127.0.0.1` typed for `http://` must fail in words that a TLS library shows."""
+
+    async def play(server: Server, _connect: Callable[[], Awaitable[Streams]]) -> None:
+        context = ssl.create_default_context()
+        with pytest.raises(ssl.SSLError, match=r"(?i)alert.handshake.failure"):
+            await asyncio.open_connection("127.0.0.1", server.port, ssl=context)
+
+    with_server(Echo(), play)
+    assert "speaks plain HTTP" in caplog.text
+
+
+class Leading(Echo):
+    """Leaves a CONNECT to a successor, which keeps what it got."""
+
+    def begin(self, exchange: Exchange) -> int:
+        if exchange.head.method == b"CONNECT":
+            exchange.successor = self
+            return 0
+        return super().begin(exchange)
+
+    def take(self, _server: Owner, transport: asyncio.Transport, early: bytes) -> None:
+        self.taken = early
+        transport.write(b"taken\n")
+        transport.close()
+
+
+def test_a_connect_is_left_to_its_successor_with_what_came_behind_it() -> None:
+    """Some clients do not wait for the 200: their first bytes must not be lost."""
+    handler = Leading()
+
+    async def play(_server: Server, connect: Callable[[], Awaitable[Streams]]) -> None:
+        reader, writer = await connect()
+        writer.write(b"GET /a HTTP/1.1\r\n\r\n")
+        assert (await read_answer(reader))[0] == 200
+        writer.write(b"CONNECT a:443 HTTP/1.1\r\n\r\n\x16\x03hello")
+        assert await reader.read() == b"taken\n"
+        assert handler.taken == b"\x16\x03hello"
+        writer.close()
+
+    with_server(handler, play)
+
+
+def test_a_connect_behind_an_open_request_is_refused_after_its_answer() -> None:
+    """Two protocols on one line would garble each other."""
+    handler = Leading()
+
+    async def play(_server: Server, connect: Callable[[], Awaitable[Streams]]) -> None:
+        reader, writer = await connect()
+        writer.write(b"GET /held HTTP/1.1\r\n\r\nCONNECT a:443 HTTP/1.1\r\n\r\n")
+        while not handler.held:
+            await asyncio.sleep(0.001)
+        handler.held[0].respond(200, [], b"first")
+        assert (await read_answer(reader))[2] == b"first"
+        assert (await read_answer(reader))[0] == 400
+        assert await reader.read() == b""
+        assert not hasattr(handler, "taken")
+        writer.close()
+
+    with_server(handler, play)
 
 
 @pytest.mark.parametrize(
