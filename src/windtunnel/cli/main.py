@@ -10,7 +10,7 @@ import sys
 import typer
 
 from windtunnel import __version__
-from windtunnel.cli import clean, container, deploy, env, invoke, load, report, sample, up
+from windtunnel.cli import clean, container, deploy, env, invoke, load, report, run, sample, up
 from windtunnel.core.errors import NotReadyError, WindtunnelError
 
 # 128 + SIGPIPE.
@@ -43,6 +43,8 @@ def _root(
 
 app.command()(up.up)
 app.command()(env.env)
+# What follows the command is the command's, `--` or not.
+app.command(context_settings={"allow_interspersed_args": False})(run.run)
 app.command()(container.container)
 app.command()(deploy.deploy)
 app.command()(invoke.invoke)

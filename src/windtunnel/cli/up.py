@@ -4,6 +4,7 @@ import importlib.util
 import logging
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ import typer
 from windtunnel.core import limits
 from windtunnel.core.errors import NotReadyError, UsageError
 from windtunnel.core.home import Home
+from windtunnel.core.lifeline import join_parent
 
 _LOOPBACK_HOSTS = frozenset(("127.0.0.1", "localhost", "::1"))
 _PORT_MAX = 65_535
@@ -41,6 +43,8 @@ def up(
 
     Then, in another terminal:  eval "$(windtunnel env)"
     """
+    # A cloud that `run` started ends with it, however that ends.
+    lifeline = join_parent(signal.SIGTERM)
     if not 0 <= port <= _PORT_MAX:
         raise UsageError(f"--port {port}: a port is a number from 0 to {_PORT_MAX}.")
     if not _REGION.fullmatch(region):
@@ -74,4 +78,4 @@ def up(
         )
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         os.nice(_GATEWAY_NICE)
-    uvloop.run(run(Options(where, host, port, region, payload_limit)))
+    uvloop.run(run(Options(where, host, port, region, payload_limit, lifeline)))

@@ -48,6 +48,8 @@ class Options:
     port: int = 0
     region: str = "us-east-1"
     payload_limit: int = limits.INVOKE_BODY_BYTES_MAX
+    # What ends when whoever needs this cloud is gone (`core/lifeline.py`).
+    lifeline: int | None = None
 
 
 async def run(options: Options) -> None:
@@ -56,6 +58,9 @@ async def run(options: Options) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if options.lifeline is not None:
+        # Nothing is ever written to it: readable means that its other end was closed.
+        loop.add_reader(options.lifeline, stop.set)
     async with opened(options) as url:
         # Programs wait for this line on stdout; nothing else is ever written there.
         sys.stdout.write(f"ready {url}\n")
@@ -70,6 +75,8 @@ async def opened(options: Options) -> AsyncIterator[str]:
     home = options.home
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(home.locked())
+        # What a killed cloud wrote down: from here on a record means that this one answers.
+        home.forget_record()
         generation = new_generation(home.id)
         swept = sweep(home.id, generation)
         if swept:

@@ -1,0 +1,81 @@
+"""`windtunnel run`: any command, unmodified, inside the wind tunnel."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from windtunnel.cli.options import HomeOption
+from windtunnel.core import limits
+from windtunnel.core.errors import UsageError
+from windtunnel.core.home import Home
+
+# As a shell says it: found but not runnable, and not found.
+_NOT_RUNNABLE = 126
+_NOT_FOUND = 127
+
+
+def run(
+    command: Annotated[
+        list[str], typer.Argument(metavar="-- COMMAND…", help="What to run, and its arguments.")
+    ],
+    home: HomeOption = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            metavar="HOST",
+            help="A host besides AWS's that may be reached over https, like pypi.org, *.pypi.org "
+            "or git.example.org:8443; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Run a command whose requests to AWS, of any SDK and any region, land in the local cloud.
+
+    It gets what `windtunnel env` prints, a proxy for clients that hard-code AWS's hosts, and whom
+    to trust. Where no cloud is up, one is started and ended with it. The exit status is the
+    command's.
+
+    So:  windtunnel run -- aws s3 ls
+    """
+    from windtunnel.cli.cloud_process import used_cloud
+    from windtunnel.cli.foreground import run_in_foreground
+    from windtunnel.cli.inside import inside
+    from windtunnel.cloud.gateway.proxy.permits import read_permit
+
+    permits = []
+    for text in allow_host or ():
+        try:
+            permits.append(read_permit(text))
+        except ValueError as error:
+            raise UsageError(f"--allow-host {text}: {error}.") from error
+    if len(permits) > limits.ALLOWED_HOST_COUNT_MAX:
+        raise UsageError(f"--allow-host: at most {limits.ALLOWED_HOST_COUNT_MAX} hosts.")
+    if shutil.which(command[0]) is None:
+        _refuse(command[0])
+    where = Home.resolve(home)
+    with used_cloud(where, _say) as cloud:
+        made = inside(where, cloud, permits, os.environ)
+        for remark in made.remarks:
+            _say(remark)
+        try:
+            status = run_in_foreground(command, made.environment)
+        except OSError as error:
+            _say(f"Cannot run {command[0]!r}: {error.strerror}.")
+            status = _NOT_RUNNABLE
+    raise typer.Exit(status)
+
+
+def _refuse(name: str) -> None:
+    if "/" in name and Path(name).exists():
+        _say(f"Cannot run {name!r}: it is no program that may be executed.")
+        raise typer.Exit(_NOT_RUNNABLE)
+    _say(f"Cannot run {name!r}: there is no such command.")
+    raise typer.Exit(_NOT_FOUND)
+
+
+def _say(text: str) -> None:
+    typer.echo(f"windtunnel: {text}", err=True)
