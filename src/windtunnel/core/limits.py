@@ -22,7 +22,8 @@ JOIN_BYTES_MAX = 16 * KIB
 HEAD_TIMEOUT_S = 20.0
 # Silence between two pieces of a body; nginx's client_body_timeout is 60 s.
 BODY_STALL_TIMEOUT_S = 60.0
-# A client that does not take its answer; nginx's send_timeout is 60 s.
+# A client that does not take its answer, or the last of it before a tunnel's end; nginx's
+# send_timeout is 60 s.
 WRITE_STALL_TIMEOUT_S = 60.0
 # A connection with nothing to say. boto3 keeps its pooled connections for as long as they live;
 # AWS's load balancers close after 60 s by default.
@@ -40,8 +41,6 @@ CONNECTION_COUNT_MAX = 2048
 # default is 60 s. Shorter, because here the client is on the same machine.
 TUNNEL_FIRST_BYTES_TIMEOUT_S = 20.0
 TLS_HANDSHAKE_TIMEOUT_S = 20.0
-# A closed tunnel waits this long for its client's close_notify; curl and boto3 send none at all.
-TLS_SHUTDOWN_TIMEOUT_S = 2.0
 # Leaf certificates: a command under `run` rarely takes a day, and a stolen one is worth no more.
 LEAF_LIFETIME_S = 24 * 3600.0
 # One is renewed for new tunnels when it has no more than this left.

@@ -30,9 +30,11 @@ _HEADER_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Connection(asyncio.Protocol):
     """One client's connection: bytes in, exchanges, bytes out in order."""
 
-    def __init__(self, server: Owner, *, is_tunnelled: bool = False) -> None:
+    def __init__(self, server: Owner, below: asyncio.Transport | None = None) -> None:
         self.loop = server.loop
-        self.is_tunnelled = is_tunnelled
+        # What carries the TLS of a tunnel's inside.
+        self._below = below
+        self.is_tunnelled = below is not None
         self.peer = ""
         self._server = server
         self._handler = server.handler
@@ -341,6 +343,12 @@ class Connection(asyncio.Protocol):
         """Close now if idle; else each answer closes behind it."""
         if not self._waiting and not self._is_head_begun:
             self.close()
+            below = self._below
+            if below is not None and not (
+                self._transport.get_write_buffer_size() or below.get_write_buffer_size()
+            ):
+                # All is sent; TLS's own goodbye would wait for the client's.
+                self._transport.abort()
 
     @property
     def is_busy(self) -> bool:

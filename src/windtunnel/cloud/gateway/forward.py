@@ -177,6 +177,9 @@ class Forwarding(asyncio.Protocol):
         if not self._is_over:
             self._is_over = True
             self._exchange.finish()
+        if self._transport is not None:
+            # After an early answer the process behind would wait for a body that nobody sends on.
+            self._transport.close()
 
     def _fail(self, reason: str) -> None:
         """Answer 503 if nothing was answered; else cut, so that half does not look whole."""

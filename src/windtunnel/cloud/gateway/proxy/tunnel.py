@@ -120,7 +120,7 @@ class Tunnel(asyncio.Protocol):
             return
         finally:
             self._server.forget(self)
-        inside.hand_over(Connection(self._server, is_tunnelled=True), secured)
+        inside.hand_over(Connection(self._server, self._transport), secured)
 
     async def _start_tls(self, context: ssl.SSLContext, inside: "_Inside") -> asyncio.Transport:
         """Have the loop speak TLS on the connection, beginning with the bytes that came already."""
@@ -132,7 +132,7 @@ class Tunnel(asyncio.Protocol):
                 context,
                 server_side=True,
                 ssl_handshake_timeout=limits.TLS_HANDSHAKE_TIMEOUT_S,
-                ssl_shutdown_timeout=limits.TLS_SHUTDOWN_TIMEOUT_S,
+                ssl_shutdown_timeout=limits.WRITE_STALL_TIMEOUT_S,
             )
         )
         # The task's first step puts TLS's own protocol on the transport and schedules that it

@@ -5,6 +5,7 @@ import base64
 import socket
 import ssl
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 from tests.unit.cloud.gateway.proxy.conftest import HOST, OWNER, Play, Port, read_answer, read_head
@@ -310,6 +311,26 @@ def test_tunnels_count_among_the_servers_connections(
             await reader.readexactly(1)
         for writer in (first, second, third):
             writer.close()
+
+    play(client)
+
+
+def test_idle_tunnels_do_not_hold_up_the_end(play: Player) -> None:
+    """Pooled connections of clients never answer TLS's goodbye."""
+
+    async def client(port: Port) -> None:
+        reader, writer = await port.tunnel()
+        writer.write(b"GET /a HTTP/1.1\r\n\r\n")
+        assert (await read_answer(reader))[0] == 200
+        # From here on the client reads nothing more.
+        cast("asyncio.ReadTransport", writer.transport).pause_reading()
+        silent_reader, silent = await port.connect()
+        silent.write(b"CONNECT %b:443 HTTP/1.1\r\n\r\n" % HOST.encode())
+        await read_head(silent_reader)
+        # The fixture's own time-out is shorter than this grace.
+        assert await port.server.drain(60)
+        for each in (writer, silent):
+            each.transport.abort()
 
     play(client)
 
