@@ -5,8 +5,11 @@ parse, so that what is measured is the server. The bytes are prepared and signed
 """
 
 import asyncio
+import socket
+import ssl
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import uvloop
@@ -107,8 +110,32 @@ class _Client(asyncio.Protocol):
             self.done.set()
 
 
+@dataclass(frozen=True)
+class Tunnel:
+    """A host that is reached through the server as a proxy, and the authority to trust there."""
+
+    host: str
+    authority: Path
+
+    def dig(self, host: str, port: int) -> socket.socket:
+        """Return a connection through the proxy, for TLS to begin on."""
+        opened = socket.create_connection((host, port))
+        opened.sendall(f"CONNECT {self.host}:443 HTTP/1.1\r\n\r\n".encode())
+        said = opened.recv(4096)
+        if not said.startswith(b"HTTP/1.1 200 ") or not said.endswith(b"\r\n\r\n"):
+            raise SystemExit(f"The proxy said {said!r}")
+        opened.setblocking(False)
+        return opened
+
+
 async def _drive(
-    host: str, port: int, request: bytes, connections: int, duration_s: float, rate_rps: float
+    host: str,
+    port: int,
+    request: bytes,
+    connections: int,
+    duration_s: float,
+    rate_rps: float = 0.0,
+    tunnel: Tunnel | None = None,
 ) -> Count:
     loop = asyncio.get_running_loop()
     begin_s = time.perf_counter()
@@ -123,16 +150,33 @@ async def _drive(
             interval_s,
         )
         clients.append(client)
-        await loop.create_connection(lambda client=client: client, host, port)  # type: ignore[misc]
+        made = lambda client=client: client  # noqa: E731 - what create_connection asks for
+        if tunnel is None:
+            await loop.create_connection(made, host, port)
+        else:
+            await loop.create_connection(
+                made,
+                sock=tunnel.dig(host, port),
+                ssl=ssl.create_default_context(cafile=tunnel.authority),
+                server_hostname=tunnel.host,
+            )
     await asyncio.gather(*(client.done.wait() for client in clients))
     latencies_s = [each for client in clients for each in client.latencies_s]
     failures = sum(client.failures for client in clients)
     return Count(time.perf_counter() - begin_s, latencies_s, failures)
 
 
-def drive(host: str, port: int, request: bytes, *, connections: int, duration_s: float) -> Count:
+def drive(
+    host: str,
+    port: int,
+    request: bytes,
+    *,
+    connections: int,
+    duration_s: float,
+    tunnel: Tunnel | None = None,
+) -> Count:
     """Send the request in a closed loop on each connection for a while."""
-    return uvloop.run(_drive(host, port, request, connections, duration_s, 0.0))
+    return uvloop.run(_drive(host, port, request, connections, duration_s, tunnel=tunnel))
 
 
 def drive_at_rate(

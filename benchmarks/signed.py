@@ -28,6 +28,25 @@ def invocation(home: Home, url: str, endpoint_name: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
+def caller_identity(home: Home, host: str) -> bytes:
+    """Return a GetCallerIdentity of STS: as small as a signed call gets."""
+    owner = home.credentials()
+    body = b"Action=GetCallerIdentity&Version=2011-06-15"
+    headers = [("Host", host), ("Content-Type", "application/x-www-form-urlencoded")]
+    headers += sigv4.sign(
+        "POST",
+        "/",
+        headers,
+        sigv4.payload_hash(body),
+        sigv4.Credentials(owner.access_key_id, owner.secret_access_key),
+        region="us-east-1",
+        service="sts",
+        now_s=time.time(),
+    )
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    return f"POST / HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
 def plain(url: str, path: str, body: bytes) -> bytes:
     """Return the same request unsigned, for servers that ask for no signature."""
     head = (
