@@ -19,7 +19,7 @@ _NOT_FOUND = 127
 
 def run(
     command: Annotated[
-        list[str], typer.Argument(metavar="-- COMMAND…", help="What to run, and its arguments.")
+        list[str], typer.Argument(metavar="COMMAND", help="What to run, and its arguments.")
     ],
     home: HomeOption = None,
     allow_host: Annotated[
