@@ -52,10 +52,10 @@ def test_commits_that_wait_together_share_a_transaction(tmp_path: Path) -> None:
             nonlocal begun
             begun += statement.startswith("BEGIN")
 
-        store._connection.set_trace_callback(count)
+        store._database._connection.set_trace_callback(count)
         gate = threading.Event()
         # The thread waits here, so that everything behind it queues up.
-        blocker = asyncio.ensure_future(store._ask(lambda _: gate.wait()))
+        blocker = asyncio.ensure_future(store._database.ask(lambda _: gate.wait()))
         commits = [
             asyncio.ensure_future(store.commit([Put("model", str(number), {})]))
             for number in range(200)
@@ -63,7 +63,7 @@ def test_commits_that_wait_together_share_a_transaction(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         gate.set()
         await asyncio.gather(blocker, *commits)
-        store._connection.set_trace_callback(None)
+        store._database._connection.set_trace_callback(None)
         found = len(await store.load("model"))
         await store.close()
         return found, begun
@@ -103,9 +103,9 @@ def test_a_full_disk_is_told_to_who_asked_and_the_store_goes_on(tmp_path: Path) 
             (pages,) = connection.execute("PRAGMA page_count").fetchone()
             connection.execute(f"PRAGMA max_page_count = {pages + 2}")
 
-        await store._ask(fill)
+        await store._database.ask(fill)
         gate = threading.Event()
-        blocker = asyncio.ensure_future(store._ask(lambda _: gate.wait()))
+        blocker = asyncio.ensure_future(store._database.ask(lambda _: gate.wait()))
         commits = [
             asyncio.ensure_future(store.commit([Put("model", "small", {})])),
             asyncio.ensure_future(
