@@ -24,6 +24,7 @@ from windtunnel.cloud.gateway.answers import (
     unknown_operation,
     unsupported_operation,
 )
+from windtunnel.cloud.gateway.compression import plain_body
 from windtunnel.cloud.gateway.identify import SIGNING_NAMES
 from windtunnel.cloud.gateway.patterns import compile_pattern
 from windtunnel.cloud.gateway.protocols.foreign import foreign_error
@@ -31,6 +32,7 @@ from windtunnel.cloud.gateway.protocols.json_rpc import JsonRpc
 from windtunnel.cloud.gateway.protocols.query_form import is_form
 from windtunnel.cloud.gateway.protocols.query_rpc import QueryRpc
 from windtunnel.cloud.gateway.protocols.rest import RestJson, s3_error
+from windtunnel.cloud.gateway.protocols.rpc_v2_cbor import RpcV2Cbor
 from windtunnel.cloud.gateway.shapes import OperationModel, ServiceModel, Shape, load_service
 from windtunnel.http.message import Head
 
@@ -39,11 +41,12 @@ log = logging.getLogger(__name__)
 # Members under the project's names, in and out; times are seconds since the epoch, blobs bytes.
 Operation = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
-_Protocol = JsonRpc | QueryRpc | RestJson
+_Protocol = JsonRpc | QueryRpc | RestJson | RpcV2Cbor
 
 _JSON = JsonRpc()
 _QUERY = QueryRpc()
 _REST_JSON = RestJson()
+_CBOR = RpcV2Cbor()
 # Read at the start, so that refusals before any operation have the service's form too.
 _RUNTIME = "sagemaker-runtime"
 
@@ -67,6 +70,7 @@ class Api:
         protocol = _protocol(model, head)
         operation: OperationModel | None = None
         try:
+            body = plain_body(head, body)
             operation = self._operation(service, protocol, head, body)
             assert not isinstance(protocol, RestJson), "rest-json is served before this"
             parsed = protocol.parse(operation, head, body)
@@ -110,9 +114,11 @@ class Api:
         self, service: str, protocol: _Protocol, head: Head, body: bytes
     ) -> OperationModel:
         """Return the operation that a request names, when it is one that is served here."""
-        if head.get(b"smithy-protocol") is not None:
-            raise unsupported_operation(service, "the protocol smithy-rpc-v2-cbor")
         model = self._models.get(service)
+        asked = head.get(b"smithy-protocol")
+        if asked is not None and not isinstance(protocol, RpcV2Cbor):
+            name = asked.decode("latin-1")[:100]
+            raise unsupported_operation(service, f"the Smithy protocol {name}")
         name = protocol.operation_name(model, head, body)
         if model is not None and name not in model.operation_names:
             raise unknown_operation(name)
@@ -143,6 +149,8 @@ def _protocol(model: ServiceModel | None, head: Head) -> _Protocol:
     if model is not None and model.protocols == ("rest-json",):
         return _REST_JSON
     spoken = model.protocols if model is not None else ("json", "query")
+    if _CBOR.name in spoken and head.get(b"smithy-protocol") == _CBOR.header:
+        return _CBOR
     if "json" in spoken and head.get(b"x-amz-target") is not None:
         return _JSON
     if "query" in spoken and (is_form(head.get(b"content-type")) or b"Action=" in head.query):

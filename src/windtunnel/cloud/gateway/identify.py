@@ -58,9 +58,9 @@ def _by_content(head: Head) -> str:
     """Return what the form of an unsigned request says."""
     if head.path.startswith(b"/endpoints/"):
         return "sagemaker-runtime"
-    target = head.get(b"x-amz-target")
-    if target is not None:
-        return _BY_TARGET_PREFIX.get(target.partition(b".")[0], "sagemaker")
+    prefix = _target_prefix(head)
+    if prefix is not None:
+        return _BY_TARGET_PREFIX.get(prefix, "sagemaker")
     content_type = head.get(b"content-type")
     if head.method == b"POST" and content_type is not None:
         if content_type.startswith(b"application/x-www-form-urlencoded"):
@@ -82,3 +82,12 @@ def _by_host(head: Head) -> str | None:
     # (`metrics.sagemaker`) are services of their own.
     own = prefix if prefix.endswith(".sagemaker") else prefix.rpartition(".")[2]
     return _BY_SIGNING_NAME.get(own, own)
+
+
+def _target_prefix(head: Head) -> bytes | None:
+    """Return what a service calls itself in its clients' requests, None when it does not."""
+    if head.get(b"smithy-protocol") is not None:
+        # /service/PREFIX/operation/NAME
+        return head.path.removeprefix(b"/service/").partition(b"/")[0]
+    target = head.get(b"x-amz-target")
+    return None if target is None else target.partition(b".")[0]

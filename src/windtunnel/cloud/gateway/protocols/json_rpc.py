@@ -52,16 +52,26 @@ class JsonRpc:
 
     def error(self, model: ServiceModel | None, fault: Fault, request_id: str) -> Answer:
         """Return the answer of an operation that did not."""
-        headers = _headers(model, request_id)
-        declared = None if model is None else model.errors_by_code.get(fault.code)
-        type_name = fault.code if declared is None else declared.name
-        if model is not None and model.is_query_compatible:
-            side = "Sender" if fault.is_sender else "Receiver"
-            code = fault.code if declared is None else declared.code
-            headers.append((b"x-amzn-query-error", f"{code};{side}".encode()))
-        members = {message_member(model, type_name): fault.message, **fault.members}
-        body = orjson.dumps({"__type": type_name, **members})
-        return Answer(fault.status, headers, body)
+        headers = [*_headers(model, request_id), *query_error(model, fault)]
+        return Answer(fault.status, headers, orjson.dumps(error_members(model, fault)))
+
+
+def error_members(model: ServiceModel | None, fault: Fault) -> dict[str, Any]:
+    """Return what is said of an error in a body whose members have names."""
+    declared = None if model is None else model.errors_by_code.get(fault.code)
+    type_name = fault.code if declared is None else declared.name
+    members = {message_member(model, type_name): fault.message, **fault.members}
+    return {"__type": type_name, **members}
+
+
+def query_error(model: ServiceModel | None, fault: Fault) -> list[tuple[bytes, bytes]]:
+    """Return the header with an error's old code, where the service once spoke query."""
+    if model is None or not model.is_query_compatible:
+        return []
+    declared = model.errors_by_code.get(fault.code)
+    code = fault.code if declared is None else declared.code
+    side = "Sender" if fault.is_sender else "Receiver"
+    return [(b"x-amzn-query-error", f"{code};{side}".encode())]
 
 
 def message_member(model: ServiceModel | None, error_name: str) -> str:

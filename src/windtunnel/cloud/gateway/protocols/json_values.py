@@ -1,4 +1,4 @@
-"""Values of a service model in JSON, both ways.
+"""Values of a service model in JSON, both ways; what CBOR has beyond JSON is read here too.
 
 In: AWS's names become the project's, numbers of seconds stay numbers, blobs become bytes; what is
 not of its shape's kind is a SerializationException in AWS's words. Members that the model does not
@@ -60,6 +60,8 @@ def _decode_list(shape: Shape, value: Any, path: Path) -> list[Any]:  # noqa: AN
 def _decode_map(shape: Shape, value: Any, path: Path) -> dict[str, Any]:  # noqa: ANN401
     if not isinstance(value, dict):
         raise _mismatch(value, "a Map", path)
+    if not all(isinstance(key, str) for key in value):
+        raise serialization_fault("The keys of a map must be strings.")
     element = shape.map_value.shape
     return {
         key: None if part is None else decode(element, part, (*path, key))
@@ -110,6 +112,9 @@ def _decode_timestamp(shape: Shape, value: Any, path: Path) -> float:  # noqa: A
 
 
 def _decode_blob(shape: Shape, value: Any, path: Path) -> bytes:  # noqa: ANN401, ARG001
+    if isinstance(value, bytes):
+        # As CBOR has it.
+        return value
     try:
         if isinstance(value, str):
             return base64.b64decode(value, validate=True)
