@@ -14,10 +14,13 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
+from botocore.loaders import Loader
 
+from windtunnel.cloud.cloudwatch.archive import Archive
 from windtunnel.cloud.cloudwatch.samples import InvocationRecord
 from windtunnel.cloud.cloudwatch.service import CloudWatch
 from windtunnel.cloud.fleet.instance import Instance, InstanceSpec, StartFailedError
@@ -83,6 +86,23 @@ class _Body:
         yield self._content
 
 
+class _OneProtocol(Loader):
+    """Loads models of services that speak nothing else: botocore chooses by their list."""
+
+    def __init__(self, protocol: str) -> None:
+        super().__init__(
+            extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False
+        )
+        self._protocol = protocol
+
+    def load_service_model(self, *names: Any, **options: Any) -> Any:
+        model = super().load_service_model(*names, **options)
+        if self._protocol in model.get("metadata", {}).get("protocols", ()):
+            metadata = {**model["metadata"], "protocols": [self._protocol]}
+            model = {**model, "metadata": metadata}
+        return model
+
+
 class Contract:
     """The API on a loop of its own, and boto3 clients of it."""
 
@@ -95,7 +115,8 @@ class Contract:
 
     async def _open(self, path: Path) -> Api:
         self._store = await Store.open(path)
-        self.cloudwatch = CloudWatch(SystemClock())
+        archive = await Archive.open(path.with_name("metrics"))
+        self.cloudwatch = CloudWatch(SystemClock(), archive)
         self._sagemaker = SageMaker(
             self._store,
             _Fleet(),
@@ -113,9 +134,12 @@ class Contract:
             }
         )
 
-    def client(self, service: str) -> Any:
-        """Return a boto3 client whose requests go to the API."""
-        client = boto3.client(
+    def client(self, service: str, protocol: str | None = None) -> Any:
+        """Return a boto3 client whose requests go to the API, in a protocol if one is named."""
+        session = botocore.session.get_session()
+        if protocol is not None:
+            session.register_component("data_loader", _OneProtocol(protocol))
+        client = boto3.Session(botocore_session=session).client(
             service,  # type: ignore[call-overload]  # boto3's stubs want a literal
             region_name=_REGION,
             aws_access_key_id="AKIAEXAMPLE",
@@ -140,6 +164,7 @@ class Contract:
 
         async def end() -> None:
             await self._sagemaker.close()
+            await self.cloudwatch.close()
             await self._store.close()
 
         self._wait(end())

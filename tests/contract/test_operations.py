@@ -166,6 +166,14 @@ CASES: dict[tuple[str, str], Callable[[Any, str], Any]] = {
     ("sagemaker", "DeleteTags"): _tagged_then("delete_tags", TagKeys=["made-by"]),
     ("sts", "GetCallerIdentity"): lambda client, _: client.get_caller_identity(),
     ("cloudwatch", "GetMetricStatistics"): _statistics,
+    ("cloudwatch", "GetMetricData"): lambda client, _: client.get_metric_data(
+        MetricDataQueries=[{"Id": "e1", "Expression": "TIME_SERIES(5)"}],
+        StartTime=_NOW - timedelta(minutes=10),
+        EndTime=_NOW,
+    ),
+    ("cloudwatch", "PutMetricData"): lambda client, _: client.put_metric_data(
+        Namespace="Contract", MetricData=[{"MetricName": "m", "Value": 1.0}]
+    ),
     ("cloudwatch", "ListMetrics"): lambda client, _: client.list_metrics(
         Namespace="AWS/SageMaker", Dimensions=[{"Name": "EndpointName", "Value": "measured"}]
     ),
@@ -579,24 +587,10 @@ _INVALID: list[tuple[str, str, dict[str, Any], str, str]] = [
     ),
     (
         "cloudwatch",
-        "get_metric_statistics",
-        {
-            "Namespace": "AWS/SageMaker",
-            "MetricName": "Invocations",
-            "StartTime": _NOW - timedelta(hours=1),
-            "EndTime": _NOW,
-            "Period": 60,
-            "ExtendedStatistics": ["p99"],
-        },
-        "InvalidParameterValue",
-        "does not offer ExtendedStatistics.",
-    ),
-    (
-        "cloudwatch",
-        "put_metric_data",
-        {"Namespace": "Custom", "MetricData": [{"MetricName": "m", "Value": 1.0}]},
+        "set_alarm_state",
+        {"AlarmName": "a", "StateValue": "OK", "StateReason": "r"},
         "UnsupportedOperationException",
-        "does not offer PutMetricData",
+        "does not offer SetAlarmState",
     ),
 ]
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from windtunnel.cloud.cloudwatch.archive import Archive
 from windtunnel.cloud.cloudwatch.service import CloudWatch
 from windtunnel.cloud.fleet.fleet import Fleet
 from windtunnel.cloud.foundation.s3.client import S3Client
@@ -94,7 +95,9 @@ async def opened(options: Options) -> AsyncIterator[str]:
 
         store = await Store.open(home.database)
         stack.push_async_callback(store.close)
-        cloudwatch = CloudWatch(clock)
+        cloudwatch = CloudWatch(clock, await Archive.open(home.metrics))
+        stack.push_async_callback(cloudwatch.close)
+        cloudwatch.open()
         router = Router(
             clock,
             cloudwatch,

@@ -35,7 +35,7 @@ def page(
     """
     left = items
     if token is not None:
-        last = _read_token(token, question)
+        last = read_token(token, question)
         try:
             left = [
                 item
@@ -47,15 +47,17 @@ def page(
     chosen = list(left[:size])
     if len(left) <= size:
         return chosen, None
-    return chosen, _write_token(place_of(chosen[-1]), question)
+    return chosen, write_token(place_of(chosen[-1]), question)
 
 
-def _write_token(place: Place, question: str) -> str:
+def write_token(place: Place, question: str) -> str:
+    """Return the token of a place in the answers to a question."""
     text = json.dumps([_proof(place, question), place])
     return base64.urlsafe_b64encode(text.encode()).decode("ascii")
 
 
-def _read_token(token: str, question: str) -> Place:
+def read_token(token: str, question: str) -> Place:
+    """Return the place that a token holds; one of another question is refused."""
     try:
         proof, place = json.loads(base64.urlsafe_b64decode(token))
     except (binascii.Error, ValueError, TypeError, RecursionError):

@@ -51,6 +51,7 @@ class Home:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.database = path / "windtunnel.sqlite3"
+        self.metrics = path / "metrics.sqlite3"
         self.objects = path / "s3"
         self.models = path / "models"
         self.logs = path / "logs"

@@ -71,9 +71,9 @@ CONTROL_JSON_DEPTH_MAX = 64
 CONTROL_IN_FLIGHT_MAX = 256
 # Bodies that are coming in and kept, over all connections: 240 of the largest are 1.4 GiB.
 GATEWAY_HELD_BYTES_MAX = 2 * GIB
-# Parameters of one query-protocol request; the largest one here, a GetMetricStatistics with 30
-# dimensions, has under 100.
-QUERY_FIELD_COUNT_MAX = 1000
+# Parameters of one query-protocol request: a PutMetricData of 150 metrics with all their 30
+# dimensions has 9,500.
+QUERY_FIELD_COUNT_MAX = 10_000
 # Values longer than this are refused for their length and not matched against a pattern; the
 # longest maximum beside a pattern in SageMaker's hosting operations is 8,192 (NextToken).
 PATTERN_CHARACTERS_MAX = 8192
@@ -117,16 +117,42 @@ STORE_QUEUE_COUNT_MAX = 1000
 
 # --- Metrics, `cloud/cloudwatch` ---------------------------------------------------------------
 # "Data points with a period of less than 60 seconds are available for 3 hours … 60 seconds …
-# 15 days" (CloudWatch, GetMetricStatistics). Longer ones are not kept here.
+# 15 days … 300 seconds … 63 days … 3600 seconds … 455 days" (CloudWatch, GetMetricStatistics).
 METRIC_SECONDS_KEPT_S = 3 * 3600
 METRIC_MINUTES_KEPT_S = 15 * 24 * 3600
+METRIC_FIVE_MINUTES_KEPT_S = 63 * 24 * 3600
+METRIC_HOURS_KEPT_S = 455 * 24 * 3600
 # "The maximum number of data points returned from a single call is 1,440" (the same page).
 METRIC_DATAPOINT_COUNT_MAX = 1440
+# "as many as 500 different metrics in a single request, with a total of as many as 100,800 data
+# points" (CloudWatch, GetMetricData).
+METRIC_QUERY_COUNT_MAX = 500
+METRIC_DATA_DATAPOINT_COUNT_MAX = 100_800
 # "Up to 500 results are returned for any one call" (CloudWatch, ListMetrics).
 METRIC_PAGE_COUNT_MAX = 500
-# Variants whose metrics are kept, those that were quiet the longest dropped first; one that was
-# busy all 15 days takes 7 MB. Guess.
-METRIC_VARIANT_COUNT_MAX = 500
+# "limited to no more than 1000 different metrics", "up to 150 values per metric", "Values must be
+# in the range of -2^360 to 2^360" (CloudWatch, PutMetricData).
+METRIC_PUT_COUNT_MAX = 1000
+METRIC_PUT_VALUE_COUNT_MAX = 150
+METRIC_VALUE_MAX = 2.0**360
+# "as much as two weeks before the current date, and as much as 2 hours after" (the same page).
+METRIC_PUT_AGE_S_MAX = 14 * 24 * 3600
+METRIC_PUT_AHEAD_S_MAX = 2 * 3600
+# Metrics that a home keeps; AWS has no such bound. An endpoint has 11. Guess.
+METRIC_COUNT_MAX = 10_000
+# Rows age faster than on AWS when their file is larger than this. A variant that is busy day and
+# night fills 150 MB in 15 days (two kilobytes of latencies a minute, 2026-11-25).
+METRIC_FILE_BYTES_MAX = 1 * GIB
+# Bins of one histogram; see `cloudwatch/distribution.py` for what that means. 100 KB in memory.
+METRIC_BIN_COUNT_MAX = 8192
+# Seconds of variants that wait for the disk; 16 bytes for each of their requests. Beyond it the
+# oldest are lost: a disk that hangs for minutes loses metrics, not requests.
+METRIC_UNSAVED_COUNT_MAX = 1000
+# Between two writes: what a kill -9 may cost.
+METRIC_FLUSH_INTERVAL_S = 1.0
+METRIC_TIDY_INTERVAL_S = 300.0
+# Brackets and calls of one expression inside one another: its 2,048 characters could be as many.
+METRIC_EXPRESSION_DEPTH_MAX = 64
 
 # --- Instances, `cloud/fleet` -----------------------------------------------------------------
 # ContainerStartupHealthCheckTimeoutInSeconds: 60 to 3,600, and SageMaker's docs speak of

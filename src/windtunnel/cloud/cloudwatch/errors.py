@@ -3,6 +3,8 @@
 InvalidError
   x CombinationError       each parameter is right, together they are not
   x MissingParameterError  something that must be there is not
+  x QueryError             a query of GetMetricData, or an expression in it, makes no sense
+  x TokenError             a NextToken does not belong to its request
 """
 
 from windtunnel.cloud.errors import InvalidError
@@ -14,3 +16,11 @@ class CombinationError(InvalidError):
 
 class MissingParameterError(InvalidError):
     """A parameter that must be given is not."""
+
+
+class QueryError(InvalidError):
+    """A query that cannot be answered."""
+
+
+class TokenError(InvalidError):
+    """A NextToken of another request, or of nobody."""

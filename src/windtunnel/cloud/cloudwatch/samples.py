@@ -1,41 +1,27 @@
-"""What was measured, kept by the second and by the minute.
+"""What the router measured, until it is saved.
 
-The router hands over one record a request; this file makes the samples of AWS's metrics of it and
-adds them to buckets. Rules: `record` runs on the hot path and costs a few microseconds: it adds to
-the running second of its variant, and only the first record of a new second moves the old one into
-the series. Memory is bounded by time kept and variants kept, never by traffic.
+The router hands over one record a request; this file makes the samples of AWS's metrics of it.
+Rules: `record` runs on the hot path and costs about a microsecond: it appends to the running second
+of its variant, and nothing is summed up there. `take` hands everything over, once a second or when
+somebody asks; what is made of it, `samples_of`, is called in the metrics' own thread.
 
-The metrics, their units and what counts as one are SageMaker's ("Monitor SageMaker AI with Amazon
-CloudWatch", endpoint invocation metrics): for each request 1 or 0 is sent to the error metrics,
-1 / instances to InvocationsPerInstance, microseconds to the latencies.
+What counts as one is SageMaker's ("Monitor SageMaker AI with Amazon CloudWatch", endpoint
+invocation metrics): for each request 1 or 0 is sent to the error metrics, 1 / instances to
+InvocationsPerInstance, microseconds to the latencies.
 """
 
-import math
 from array import array
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from windtunnel.cloud.cloudwatch.metric import INVOCATIONS, UNITS, Sample, variant_metric
+from windtunnel.cloud.cloudwatch.summary import Summary
 from windtunnel.core import limits
 
-NAMESPACE = "AWS/SageMaker"
-# Metric and unit, in the order in which they are listed.
-UNITS: Mapping[str, str] = {
-    "Invocations": "None",
-    "InvocationsPerInstance": "None",
-    "Invocation4XXErrors": "None",
-    "Invocation5XXErrors": "None",
-    "InvocationModelErrors": "None",
-    "ModelLatency": "Microseconds",
-    "OverheadLatency": "Microseconds",
-}
 _MICROSECONDS_PER_S = 1e6
 _CLIENT_ERRORS_FROM = 400
 _SERVER_ERRORS_FROM = 500
-_MINUTE_S = 60
-# A bucket is count, sum, minimum, maximum.
-_WIDTH = 4
-_BUCKETS = 60
 
 
 @dataclass(slots=True)
@@ -57,217 +43,106 @@ class InvocationRecord:
     model_status: int | None = None
 
 
-class Bucket(NamedTuple):
-    """The samples of one second or minute, summed up."""
-
-    start_s: int
-    sample_count: float
-    sum: float
-    minimum: float
-    maximum: float
-
-
-class Ring:
-    """Buckets of one width for a bounded time, in chunks of sixty; quiet times cost nothing."""
-
-    def __init__(self, bucket_s: int, kept_s: int) -> None:
-        self._bucket_s = bucket_s
-        self._chunk_s = bucket_s * _BUCKETS
-        self._kept_s = kept_s
-        self._chunks: dict[int, array[float]] = {}
-
-    def add(self, at_s: int, count: float, total: float, minimum: float, maximum: float) -> None:
-        """Add samples, already summed up, to the bucket of a moment."""
-        chunk_start_s = at_s - at_s % self._chunk_s
-        chunk = self._chunks.get(chunk_start_s)
-        if chunk is None:
-            self._forget(at_s - self._kept_s)
-            chunk = self._chunks[chunk_start_s] = array("d", bytes(8 * _WIDTH * _BUCKETS))
-        place = (at_s - chunk_start_s) // self._bucket_s * _WIDTH
-        if chunk[place] == 0:
-            chunk[place + 2], chunk[place + 3] = minimum, maximum
-        else:
-            chunk[place + 2] = min(chunk[place + 2], minimum)
-            chunk[place + 3] = max(chunk[place + 3], maximum)
-        chunk[place] += count
-        chunk[place + 1] += total
-
-    def between(self, start_s: int, end_s: float) -> Iterator[Bucket]:
-        """Yield the buckets that begin within [start_s, end_s), in order of time."""
-        for chunk_start_s in sorted(self._chunks):
-            if chunk_start_s + self._chunk_s <= start_s or chunk_start_s >= end_s:
-                continue
-            chunk = self._chunks[chunk_start_s]
-            for index in range(_BUCKETS):
-                place = index * _WIDTH
-                at_s = chunk_start_s + index * self._bucket_s
-                if chunk[place] and start_s <= at_s < end_s:
-                    yield Bucket(at_s, *chunk[place : place + _WIDTH])
-
-    def _forget(self, before_s: int) -> None:
-        for chunk_start_s in [at_s for at_s in self._chunks if at_s + self._chunk_s <= before_s]:
-            del self._chunks[chunk_start_s]
-
-
-class Series:
-    """One metric of one variant."""
-
-    def __init__(self) -> None:
-        self.seconds = Ring(1, limits.METRIC_SECONDS_KEPT_S)
-        self.minutes = Ring(_MINUTE_S, limits.METRIC_MINUTES_KEPT_S)
-
-    def add(self, at_s: int, count: float, total: float, minimum: float, maximum: float) -> None:
-        """Add samples, already summed up, to the second and the minute of a moment."""
-        self.seconds.add(at_s, count, total, minimum, maximum)
-        self.minutes.add(at_s, count, total, minimum, maximum)
-
-
-class VariantSamples:
-    """The metrics of one variant, and the second that is still running."""
+class VariantSecond:
+    """One second of one variant, as it was measured."""
 
     __slots__ = (
-        "_by_instance_high",
-        "_by_instance_low",
-        "_by_instance_sum",
-        "_client_errors",
-        "_count",
-        "_model_count",
-        "_model_errors",
-        "_model_high",
-        "_model_low",
-        "_model_sum",
-        "_overhead_high",
-        "_overhead_low",
-        "_overhead_sum",
-        "_server_errors",
-        "second",
-        "series",
+        "at_s",
+        "client_errors",
+        "endpoint_name",
+        "instance_counts",
+        "model_errors",
+        "model_latencies",
+        "overhead_latencies",
+        "server_errors",
+        "variant_name",
     )
 
-    def __init__(self, second: int) -> None:
-        self.series = {name: Series() for name in UNITS}
-        self.second = second
-        self._clear()
+    def __init__(self, endpoint_name: str, variant_name: str, at_s: int) -> None:
+        self.endpoint_name = endpoint_name
+        self.variant_name = variant_name
+        self.at_s = at_s
+        self.client_errors = self.server_errors = self.model_errors = 0
+        # How many requests found so many instances; its total is the number of requests.
+        self.instance_counts: Counter[int] = Counter()
+        self.model_latencies = array("d")
+        self.overhead_latencies = array("d")
 
-    def _clear(self) -> None:
-        self._count = self._client_errors = self._server_errors = self._model_errors = 0
-        self._by_instance_sum = self._by_instance_high = 0.0
-        self._by_instance_low = math.inf
-        self._model_count = 0
-        self._model_sum = self._model_high = 0.0
-        self._model_low = math.inf
-        self._overhead_sum = self._overhead_high = 0.0
-        self._overhead_low = math.inf
-
-    def add(self, record: InvocationRecord, second: int) -> None:
-        """Add a record to the running second, which this may be the first of."""
-        if second != self.second:
-            self.settle()
-            self.second = second
-        self._count += 1
-        share = 1.0 / record.instance_count if record.instance_count else 1.0
-        self._by_instance_sum += share
-        self._by_instance_low = min(self._by_instance_low, share)
-        self._by_instance_high = max(self._by_instance_high, share)
-        latency_s = record.overhead_latency_s
-        self._overhead_sum += latency_s
-        self._overhead_low = min(self._overhead_low, latency_s)
-        self._overhead_high = max(self._overhead_high, latency_s)
+    def add(self, record: InvocationRecord) -> None:
+        """Add a request that ended in this second."""
+        self.instance_counts[record.instance_count] += 1
+        self.overhead_latencies.append(record.overhead_latency_s * _MICROSECONDS_PER_S)
         model_s = record.model_latency_s
         if model_s is not None:
-            self._model_count += 1
-            self._model_sum += model_s
-            self._model_low = min(self._model_low, model_s)
-            self._model_high = max(self._model_high, model_s)
+            self.model_latencies.append(model_s * _MICROSECONDS_PER_S)
         if record.status >= _CLIENT_ERRORS_FROM:
             self._add_error(record)
 
     def _add_error(self, record: InvocationRecord) -> None:
         status = record.status
         if record.is_model_error:
-            self._model_errors += 1
+            self.model_errors += 1
             # A container that did not answer failed on the server's side.
             status = record.model_status or _SERVER_ERRORS_FROM
         if status >= _SERVER_ERRORS_FROM:
-            self._server_errors += 1
+            self.server_errors += 1
         elif status >= _CLIENT_ERRORS_FROM:
-            self._client_errors += 1
-
-    def settle(self) -> None:
-        """Move the running second into the series, so that it can be read."""
-        count = self._count
-        if not count:
-            return
-        self._put("Invocations", count, count, 1.0, 1.0)
-        self._put(
-            "InvocationsPerInstance",
-            count,
-            self._by_instance_sum,
-            self._by_instance_low,
-            self._by_instance_high,
-        )
-        for name, errors in (
-            ("Invocation4XXErrors", self._client_errors),
-            ("Invocation5XXErrors", self._server_errors),
-            ("InvocationModelErrors", self._model_errors),
-        ):
-            self._put(name, count, errors, float(errors == count), float(errors > 0))
-        scale = _MICROSECONDS_PER_S
-        if self._model_count:
-            self._put(
-                "ModelLatency",
-                self._model_count,
-                self._model_sum * scale,
-                self._model_low * scale,
-                self._model_high * scale,
-            )
-        self._put(
-            "OverheadLatency",
-            count,
-            self._overhead_sum * scale,
-            self._overhead_low * scale,
-            self._overhead_high * scale,
-        )
-        self._clear()
-
-    def _put(self, name: str, count: float, total: float, minimum: float, maximum: float) -> None:
-        self.series[name].add(self.second, count, total, minimum, maximum)
+            self.client_errors += 1
 
 
 class Samples:
-    """The metrics of every variant that was invoked."""
+    """Everything that was recorded and not yet handed over."""
 
     def __init__(self) -> None:
-        self._variants: dict[tuple[str, str], VariantSamples] = {}
+        self._running: dict[tuple[str, str], VariantSecond] = {}
+        # Whoever takes them comes every second: what is dropped here was not wanted for long.
+        self._ended: deque[VariantSecond] = deque(maxlen=limits.METRIC_UNSAVED_COUNT_MAX)
 
     def record(self, record: InvocationRecord) -> None:
         """Take one invocation's record: the hot path."""
-        second = int(record.ended_s)
+        at_s = int(record.ended_s)
         key = (record.endpoint_name, record.variant_name)
-        variant = self._variants.get(key)
-        if variant is None:
-            variant = self._admit(key, second)
-        variant.add(record, second)
+        running = self._running.get(key)
+        if running is None or running.at_s != at_s:
+            if running is not None:
+                self._ended.append(running)
+            running = self._running[key] = VariantSecond(*key, at_s)
+        running.add(record)
 
-    def variants(self) -> list[tuple[str, str]]:
-        """Return endpoint and variant name of everything that has samples, sorted."""
-        return sorted(self._variants)
+    def take(self) -> list[VariantSecond]:
+        """Hand over everything, the running seconds too; they may go on in another part."""
+        taken = [*self._ended, *self._running.values()]
+        self._ended.clear()
+        self._running.clear()
+        return taken
 
-    def last_s(self, endpoint_name: str, variant_name: str) -> int:
-        """Return the second of a variant's newest sample."""
-        return self._variants[endpoint_name, variant_name].second
+    def give_back(self, seconds: Sequence[VariantSecond]) -> None:
+        """Take back what could not be saved; of too much, the oldest is dropped."""
+        kept = [*seconds, *self._ended]
+        self._ended.clear()
+        self._ended.extend(kept)
 
-    def series(self, endpoint_name: str, variant_name: str, metric_name: str) -> Series | None:
-        """Return one metric of one variant up to this moment, None when there is none."""
-        variant = self._variants.get((endpoint_name, variant_name))
-        if variant is None:
-            return None
-        variant.settle()
-        return variant.series.get(metric_name)
 
-    def _admit(self, key: tuple[str, str], second: int) -> VariantSamples:
-        if len(self._variants) >= limits.METRIC_VARIANT_COUNT_MAX:
-            quietest = min(self._variants, key=lambda each: self._variants[each].second)
-            del self._variants[quietest]
-        variant = self._variants[key] = VariantSamples(second)
-        return variant
+def samples_of(second: VariantSecond) -> Iterator[Sample]:
+    """Yield what SageMaker's metrics get from a second of a variant."""
+    count = second.instance_counts.total()
+    shares = [1.0 / each if each else 1.0 for each in second.instance_counts]
+    summaries = {
+        "Invocations": Summary.of_value(1, count),
+        "InvocationsPerInstance": Summary.of_counts(shares, [*second.instance_counts.values()]),
+        "Invocation4XXErrors": _of_errors(second.client_errors, count),
+        "Invocation5XXErrors": _of_errors(second.server_errors, count),
+        "InvocationModelErrors": _of_errors(second.model_errors, count),
+        "OverheadLatency": Summary.of_values(second.overhead_latencies),
+    }
+    if second.model_latencies:
+        summaries["ModelLatency"] = Summary.of_values(second.model_latencies)
+    for name, summary in summaries.items():
+        metric = variant_metric(INVOCATIONS, name, second.endpoint_name, second.variant_name)
+        yield Sample(metric, UNITS[INVOCATIONS][name], second.at_s, summary, True)
+
+
+def _of_errors(errors: int, count: int) -> Summary:
+    if errors in (0, count):
+        return Summary.of_value(float(errors > 0), count)
+    return Summary.of_counts((0.0, 1.0), (count - errors, errors))

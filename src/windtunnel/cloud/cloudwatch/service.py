@@ -1,34 +1,44 @@
-"""CloudWatch's operations over what the router recorded.
+"""CloudWatch: what was measured comes in, questions about it are answered.
 
-Every variant's metrics have the dimensions EndpointName and VariantName, and no others: CloudWatch
-sums nothing up over dimensions that were not published.
+Inside this process others use `record` (the router, for each request), `add` (whoever samples), and
+`read` or `evaluate` (alarms and scaling): the same figures that the API answers with.
+
+What is recorded or added is saved in one batch a second, and before any question is answered; a
+PutMetricData is saved before it is acknowledged.
 """
 
+import asyncio
 import json
+import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from windtunnel.cloud.cloudwatch import statistics
-from windtunnel.cloud.cloudwatch.errors import CombinationError, MissingParameterError
-from windtunnel.cloud.cloudwatch.samples import NAMESPACE, UNITS, InvocationRecord, Samples
-from windtunnel.cloud.errors import InvalidError
+from windtunnel.cloud.cloudwatch.archive import Archive, Question, Window
+from windtunnel.cloud.cloudwatch.data import Result, Span, get_metric_data, results_of
+from windtunnel.cloud.cloudwatch.errors import CombinationError
+from windtunnel.cloud.cloudwatch.mathematics.series import Series
+from windtunnel.cloud.cloudwatch.metric import Metric, Sample
+from windtunnel.cloud.cloudwatch.puts import samples_of_put
+from windtunnel.cloud.cloudwatch.queries import MetricQuery, Query
+from windtunnel.cloud.cloudwatch.retention import MINUTE
+from windtunnel.cloud.cloudwatch.samples import InvocationRecord, Samples, samples_of
+from windtunnel.cloud.cloudwatch.statistics import Statistic, UnknownStatisticError
+from windtunnel.cloud.cloudwatch.summary import Summary
+from windtunnel.cloud.errors import CloudError, InvalidError
 from windtunnel.cloud.paging import page
 from windtunnel.core import limits
 from windtunnel.core.clock import Clock
 
-_MINUTE_S = 60
+log = logging.getLogger(__name__)
+
 # "ListMetrics doesn't return information about metrics if those metrics haven't reported data in
 # the past two weeks" (its page); PT3H asks for the past three hours.
 _LISTED_S = 14 * 24 * 3600
 _RECENTLY_S = 3 * 3600
-_STATISTICS: Mapping[str, Callable[[statistics.Datapoint], float]] = {
-    "SampleCount": lambda point: point.sample_count,
-    "Average": lambda point: point.average,
-    "Sum": lambda point: point.sum,
-    "Minimum": lambda point: point.minimum,
-    "Maximum": lambda point: point.maximum,
-}
 _STATISTIC_KEYS = {
     "SampleCount": "sample_count",
     "Average": "average",
@@ -39,91 +49,224 @@ _STATISTIC_KEYS = {
 
 
 class CloudWatch:
-    """Takes the router's records, answers questions about them."""
+    """Takes measurements, answers questions about them.
 
-    def __init__(self, clock: Clock) -> None:
+    With `visible_after_s`, what was measured can be seen only so long after its second or minute
+    ended, as on AWS, where metrics are late.
+    """
+
+    def __init__(self, clock: Clock, archive: Archive, *, visible_after_s: float = 0.0) -> None:
         self._clock = clock
+        self._archive = archive
+        self._visible_after_s = visible_after_s
         self._samples = Samples()
+        self._added: deque[Sample] = deque(maxlen=limits.METRIC_UNSAVED_COUNT_MAX)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def open(self) -> None:
+        """Begin to save what is measured, and to let it age."""
+        self._tasks = [
+            asyncio.create_task(self._keep_saving()),
+            asyncio.create_task(self._keep_tidy()),
+        ]
+
+    async def close(self) -> None:
+        """Save what is left, and let the file go."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._save()
+        await self._archive.close()
+
+    # --- for others in this process ---------------------------------------------------------------
 
     def record(self, record: InvocationRecord) -> None:
         """Take one invocation's record: the hot path."""
         self._samples.record(record)
 
+    def add(self, samples: Iterable[Sample]) -> None:
+        """Take what somebody in this process measured; it is saved with the next batch."""
+        self._added.extend(samples)
+
+    async def read(self, query: MetricQuery, start_s: float, end_s: float) -> Series:
+        """Return the values of a statistic, by the start of their windows."""
+        first_s = statistics.rounded_start_s(start_s, query.period_s, self._clock.now_s())
+        windows = await self._windows(
+            query.metric, query.period_s, first_s, end_s, query.unit, [query.statistic]
+        )
+        merged: dict[int, Summary] = {}
+        for window in windows:
+            old = merged.get(window.start_s)
+            merged[window.start_s] = window.summary if old is None else old.plus(window.summary)
+        values = ((at_s, query.statistic.of(summary)) for at_s, summary in merged.items())
+        return Series(
+            query.metric.name if query.label is None else query.label,
+            query.period_s,
+            first_s,
+            min(end_s, self._clock.now_s()),
+            {at_s: value for at_s, value in values if value is not None},
+        )
+
+    async def evaluate(
+        self, queries: Sequence[Query], start_s: float, end_s: float
+    ) -> list[Result]:
+        """Return the results of queries and expressions, those that are to be returned."""
+        span = Span(start_s, end_s, self._clock.now_s())
+        return [result async for _, result in results_of(queries, self.read, span)]
+
+    async def has_samples(self, metric: Metric, start_s: int, end_s: int) -> bool:
+        """Say whether a metric has samples in some minutes, shown already or not."""
+        await self._save()
+        now_s = self._clock.now_s()
+        minute = Question(metric, MINUTE.width_s, start_s, end_s, now_s)
+        return bool(await self._archive.windows(minute))
+
+    # --- operations -------------------------------------------------------------------------------
+
     def operations(self) -> Mapping[str, Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]]:
         """Return what the API can ask for."""
         return {
+            "GetMetricData": self.get_metric_data,
             "GetMetricStatistics": self.get_metric_statistics,
             "ListMetrics": self.list_metrics,
+            "PutMetricData": self.put_metric_data,
         }
+
+    async def put_metric_data(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Keep what a user measured."""
+        now_s = self._clock.now_s()
+        # A thousand metrics take tens of milliseconds, which the loop does not have.
+        samples = await asyncio.to_thread(samples_of_put, request, now_s)
+        await self._archive.put(lambda: samples, now_s)
+        return {}
+
+    async def get_metric_data(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return series of metrics and expressions, a page at a time."""
+        return await get_metric_data(request, self.read, self._clock.now_s())
 
     async def get_metric_statistics(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return a metric's data points over a stretch of time."""
         period_s: int = request["period"]
         end_s: float = request["end_time"]
-        wanted: list[str] = request.get("statistics") or []
-        _check_question(request["start_time"], end_s, period_s, wanted)
+        simple, extended = _wanted_statistics(request)
+        _check_question(request["start_time"], end_s, period_s)
         start_s = statistics.rounded_start_s(request["start_time"], period_s, self._clock.now_s())
         _check_count(start_s, end_s, period_s)
-        name = request["metric_name"]
-        unit = UNITS.get(name)
-        points: list[statistics.Datapoint] = []
-        variant = _variant_of(request)
-        if variant is not None and request.get("unit", unit) == unit:
-            series = self._samples.series(*variant, name)
-            if series is not None:
-                ring = series.minutes if period_s % _MINUTE_S == 0 else series.seconds
-                points = statistics.datapoints(ring.between(start_s, end_s), start_s, period_s)
+        dimensions = [(each["name"], each["value"]) for each in request.get("dimensions") or []]
+        metric = Metric.of(request["namespace"], request["metric_name"], dimensions)
+        windows = await self._windows(
+            metric, period_s, start_s, end_s, request.get("unit"), [*simple, *extended]
+        )
+        points = [_datapoint(window, simple, extended) for window in windows]
         return {
-            "label": name,
-            "datapoints": [
-                {
-                    "timestamp": point.timestamp_s,
-                    "unit": unit,
-                    **{_STATISTIC_KEYS[each]: _STATISTICS[each](point) for each in wanted},
-                }
-                for point in points
-            ],
+            "label": metric.name,
+            "datapoints": [point for point in points if point is not None],
         }
 
     async def list_metrics(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return which metrics there are, a page at a time."""
         since_s = _RECENTLY_S if request.get("recently_active") else _LISTED_S
-        oldest_s = self._clock.now_s() - since_s
-        wanted_name = request.get("metric_name")
-        found = [
-            (endpoint_name, variant_name, name)
-            for endpoint_name, variant_name in self._samples.variants()
-            if request.get("namespace") in (None, NAMESPACE)
-            and self._samples.last_s(endpoint_name, variant_name) >= oldest_s
-            and _has_dimensions(endpoint_name, variant_name, request.get("dimensions") or [])
-            for name in sorted(UNITS)
-            if wanted_name in (None, name)
-        ]
+        await self._save()
+        metrics = await self._archive.metrics(
+            request.get("namespace"),
+            request.get("metric_name"),
+            self._clock.now_s() - since_s,
+        )
         question = {key: value for key, value in request.items() if key != "next_token"}
+        filters = request.get("dimensions") or []
         listed, token = page(
-            found,
-            list,
+            [metric for metric in metrics if _has_dimensions(metric, filters)],
+            lambda metric: [metric.namespace, metric.name, [list(each) for each in metric[2]]],
             question=json.dumps(question, sort_keys=True),
             token=request.get("next_token"),
             size=limits.METRIC_PAGE_COUNT_MAX,
         )
-        metrics = [
-            {
-                "namespace": NAMESPACE,
-                "metric_name": name,
-                "dimensions": [
-                    {"name": "EndpointName", "value": endpoint_name},
-                    {"name": "VariantName", "value": variant_name},
-                ],
-            }
-            for endpoint_name, variant_name, name in listed
-        ]
-        return {"metrics": metrics, "next_token": token}
+        return {"metrics": [_shown(metric) for metric in listed], "next_token": token}
+
+    # --- reading and saving -----------------------------------------------------------------------
+
+    async def _windows(
+        self,
+        metric: Metric,
+        period_s: int,
+        start_s: int,
+        end_s: float,
+        unit: str | None,
+        wanted: Sequence[Statistic],
+    ) -> list[Window]:
+        await self._save()
+        now_s = self._clock.now_s()
+        late_s = self._visible_after_s
+        question = Question(
+            metric,
+            period_s,
+            start_s,
+            end_s,
+            now_s,
+            unit,
+            any(each.needs_distribution for each in wanted),
+            now_s - late_s if late_s else math.inf,
+        )
+        return await self._archive.windows(question)
+
+    async def _save(self) -> None:
+        """Save everything that was measured up to now."""
+        seconds = self._samples.take()
+        added = list(self._added)
+        self._added.clear()
+        if not seconds and not added:
+            return
+        try:
+            await self._archive.put(
+                lambda: chain(added, *(samples_of(second) for second in seconds)),
+                self._clock.now_s(),
+            )
+        except InvalidError as error:
+            log.warning("Metrics were not kept: %s", error.message)
+        except CloudError as error:
+            log.warning("Metrics could not be saved, and wait: %s", error.message)
+            self._samples.give_back(seconds)
+            self._added.extendleft(reversed(added))
+
+    async def _keep_saving(self) -> None:
+        while True:
+            await asyncio.sleep(limits.METRIC_FLUSH_INTERVAL_S)
+            await self._save()
+
+    async def _keep_tidy(self) -> None:
+        while True:
+            try:
+                await self._archive.tidy(self._clock.now_s())
+            except CloudError as error:
+                log.warning("Metrics could not be tidied: %s", error.message)
+            await asyncio.sleep(limits.METRIC_TIDY_INTERVAL_S)
 
 
-def _check_question(start_s: float, end_s: float, period_s: int, wanted: list[str]) -> None:
-    if not wanted:
-        raise MissingParameterError("The parameter Statistics is required.")
+def _wanted_statistics(request: dict[str, Any]) -> tuple[list[Statistic], list[Statistic]]:
+    simple: list[str] = request.get("statistics") or []
+    extended: list[str] = request.get("extended_statistics") or []
+    if not simple and not extended:
+        raise CombinationError("Must specify either Statistics or ExtendedStatistics")
+    if simple and extended:
+        raise CombinationError(
+            "The parameters Statistics and ExtendedStatistics are mutually exclusive and you have "
+            "specified both."
+        )
+    try:
+        percentiles = [statistics.percentile(name) for name in extended]
+    except UnknownStatisticError as error:
+        if error.is_aws:
+            raise InvalidError(
+                f"Windtunnel's local cloud does not offer the extended statistic {error.name}."
+            ) from None
+        raise InvalidError(
+            f"The value {error.name} for parameter ExtendedStatistics is not supported."
+        ) from None
+    return [statistics.SIMPLE[name] for name in simple], percentiles
+
+
+def _check_question(start_s: float, end_s: float, period_s: int) -> None:
     if start_s == end_s:
         raise InvalidError("The parameter StartTime must not equal parameter EndTime.")
     if start_s > end_s:
@@ -144,17 +287,31 @@ def _check_count(start_s: int, end_s: float, period_s: int) -> None:
         )
 
 
-def _variant_of(request: dict[str, Any]) -> tuple[str, str] | None:
-    """Return the endpoint and variant that a question is about, None when it is about another."""
-    dimensions = {each["name"]: each["value"] for each in request.get("dimensions") or []}
-    if request["namespace"] != NAMESPACE or dimensions.keys() != {"EndpointName", "VariantName"}:
+def _datapoint(
+    window: Window, simple: Sequence[Statistic], extended: Sequence[Statistic]
+) -> dict[str, Any] | None:
+    """Return a window as the API shows it, None when nothing that is wanted of it is known."""
+    point: dict[str, Any] = {_STATISTIC_KEYS[each.name]: each.of(window.summary) for each in simple}
+    found = {each.name: each.of(window.summary) for each in extended}
+    known = {name: value for name, value in found.items() if value is not None}
+    if known:
+        point["extended_statistics"] = known
+    if not point:
         return None
-    return dimensions["EndpointName"], dimensions["VariantName"]
+    return {"timestamp": window.start_s, "unit": window.unit, **point}
 
 
-def _has_dimensions(endpoint_name: str, variant_name: str, filters: list[dict[str, str]]) -> bool:
-    dimensions = {"EndpointName": endpoint_name, "VariantName": variant_name}
+def _has_dimensions(metric: Metric, filters: Sequence[dict[str, str]]) -> bool:
+    dimensions = dict(metric.dimensions)
     return all(
         each["name"] in dimensions and each.get("value") in (None, dimensions[each["name"]])
         for each in filters
     )
+
+
+def _shown(metric: Metric) -> dict[str, Any]:
+    return {
+        "namespace": metric.namespace,
+        "metric_name": metric.name,
+        "dimensions": [{"name": name, "value": value} for name, value in metric.dimensions],
+    }

@@ -13,7 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from windtunnel.cloud.cloudwatch.errors import CombinationError, MissingParameterError
+from windtunnel.cloud.cloudwatch.errors import (
+    CombinationError,
+    MissingParameterError,
+    QueryError,
+    TokenError,
+)
 from windtunnel.cloud.errors import (
     CloudError,
     ConflictError,
@@ -116,6 +121,7 @@ _DECLARED = (
     (LimitExceededError, "ResourceLimitExceeded"),
     (CombinationError, "InvalidParameterCombinationException"),
     (MissingParameterError, "MissingRequiredParameterException"),
+    (TokenError, "InvalidNextToken"),
 )
 
 
@@ -134,6 +140,8 @@ def fault_of(error: CloudError, service: str, operation: OperationModel | None =
         return Fault("ThrottlingException", message)
     if isinstance(error, UnavailableError):
         return Fault("ServiceUnavailable", error.message, _UNAVAILABLE)
+    if isinstance(error, QueryError):
+        return Fault("ValidationError", error.message)
     declared = operation.errors if operation is not None else frozenset[str]()
     for kind, code in _DECLARED:
         if isinstance(error, kind) and code in declared:

@@ -12,6 +12,7 @@ from typing import Any
 from windtunnel.cloud.gateway.answers import FaultError, invalid
 from windtunnel.cloud.gateway.shapes import OperationModel, Shape
 from windtunnel.cloud.gateway.validation import printed
+from windtunnel.core.home import ACCOUNT_ID
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,14 @@ HONOURED: Mapping[str, Mapping[str, Honoured]] = {
     },
     "sts": {"GetCallerIdentity": {}},
     "cloudwatch": {
+        "GetMetricData": {
+            "MetricDataQueries": {
+                **_names("Id", "MetricStat", "Expression", "Label", "ReturnData", "Period"),
+                "AccountId": Only((ACCOUNT_ID,)),
+            },
+            **_names("StartTime", "EndTime", "NextToken", "ScanBy", "MaxDatapoints"),
+            "LabelOptions": ALL,
+        },
         "GetMetricStatistics": _names(
             "Namespace",
             "MetricName",
@@ -124,11 +133,17 @@ HONOURED: Mapping[str, Mapping[str, Honoured]] = {
             "EndTime",
             "Period",
             "Statistics",
+            "ExtendedStatistics",
             "Unit",
         ),
         "ListMetrics": {
             **_names("Namespace", "MetricName", "Dimensions", "NextToken", "RecentlyActive"),
             "IncludeLinkedAccounts": Only((False,)),
+        },
+        "PutMetricData": {
+            **_names("Namespace", "MetricData"),
+            # It is about entities, which are refused.
+            "StrictEntityValidation": Only((False, True)),
         },
     },
 }

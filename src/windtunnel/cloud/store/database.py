@@ -40,6 +40,8 @@ class Layout:
     # Written into the file; a newer Windtunnel may raise it and must then be able to read older
     # ones.
     version: int
+    # Beyond this SQLite says that the file is full, and nothing of what was asked is kept.
+    bytes_max: int | None = None
 
 
 @dataclass
@@ -117,7 +119,7 @@ class Database:
         if len(commits) > 1:
             try:
                 self._transact(commits)
-            except sqlite3.Error:
+            except Exception:  # noqa: BLE001, S110 - who is to blame is told below
                 # One of them may be too large where the others are not: each on its own.
                 pass
             else:
@@ -178,6 +180,9 @@ def _connect(path: Path, layout: Layout) -> sqlite3.Connection:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        if layout.bytes_max is not None:
+            (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+            connection.execute(f"PRAGMA max_page_count = {layout.bytes_max // page_bytes}")
         connection.execute("BEGIN IMMEDIATE")
         _check_version(connection, path, layout)
         for statement in layout.schema.split(";"):

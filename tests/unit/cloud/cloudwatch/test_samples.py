@@ -1,61 +1,115 @@
-"""What is kept, and for how long."""
+"""What becomes of the router's records, against what SageMaker's page says of each request."""
+
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from windtunnel.cloud.cloudwatch.samples import InvocationRecord, Ring, Samples
+from windtunnel.cloud.cloudwatch.metric import INVOCATIONS, UNITS
+from windtunnel.cloud.cloudwatch.samples import InvocationRecord, Samples, samples_of
+from windtunnel.cloud.cloudwatch.summary import Summary
 from windtunnel.core import limits
 
 _BASE_S = 1_700_000_040
 
+_RECORDS = st.lists(
+    st.tuples(
+        st.integers(-200, 800),  # ms after one another
+        st.sampled_from(
+            [(200, None), (424, 400), (424, 500), (424, None), (400, None), (503, None)]
+        ),
+        st.integers(0, 5000),  # model, ms
+        st.integers(0, 4),  # instances
+        st.booleans(),  # reached a container
+    ),
+    min_size=1,
+    max_size=60,
+)
 
-def _record(endpoint_name: str, at_s: float) -> InvocationRecord:
-    return InvocationRecord(endpoint_name, "v", at_s, 200, 0.01, 0.001, 1, is_model_error=False)
+
+def _sample(metric: str, record: InvocationRecord) -> float | None:
+    """Return what SageMaker's page says that one request sends to a metric."""
+    status = record.status
+    if record.is_model_error:
+        status = record.model_status or 500
+    model_s = record.model_latency_s
+    return {
+        "Invocations": 1,
+        "InvocationsPerInstance": 1 / (record.instance_count or 1),
+        "Invocation4XXErrors": float(400 <= status < 500),
+        "Invocation5XXErrors": float(status >= 500),
+        "InvocationModelErrors": float(record.is_model_error),
+        "ModelLatency": None if model_s is None else model_s * 1e6,
+        "OverheadLatency": record.overhead_latency_s * 1e6,
+    }[metric]
 
 
-def test_a_record_can_be_read_at_once() -> None:
-    """Metrics can be asked for in the very second in which the requests ran."""
+def _made(rows: list[Any]) -> list[InvocationRecord]:
+    at_ms, records = 0, []
+    for gap_ms, (status, model_status), model_ms, instances, reached in rows:
+        at_ms += gap_ms
+        records.append(
+            InvocationRecord(
+                "e",
+                "v",
+                _BASE_S + at_ms / 1000,
+                status,
+                model_ms / 1000 if reached else None,
+                model_ms / 3000,
+                instances,
+                status == 424,
+                model_status,
+            )
+        )
+    return records
+
+
+@given(_RECORDS, st.sampled_from(sorted(set(UNITS[INVOCATIONS]) - {"ConcurrentRequestsPerModel"})))
+def test_every_second_holds_exactly_its_requests(rows: list[Any], metric: str) -> None:
+    """Sums, counts, extremes and percentiles are those of the requests themselves."""
+    records = _made(rows)
     samples = Samples()
-    samples.record(_record("e", _BASE_S + 0.5))
-    series = samples.series("e", "v", "Invocations")
+    for record in records:
+        samples.record(record)
+    found: dict[int, Summary] = {}
+    for sample in (each for second in samples.take() for each in samples_of(second)):
+        if sample.metric.name == metric:
+            assert sample.unit == UNITS[INVOCATIONS][metric]
+            assert sample.metric.dimensions == (("EndpointName", "e"), ("VariantName", "v"))
+            old = found.get(sample.at_s)
+            found[sample.at_s] = sample.summary if old is None else old.plus(sample.summary)
 
-    assert series is not None
-    assert [bucket.sum for bucket in series.seconds.between(_BASE_S, _BASE_S + 1)] == [1]
+    expected: dict[int, list[float]] = {}
+    for record in records:
+        value = _sample(metric, record)
+        if value is not None:
+            expected.setdefault(int(record.ended_s), []).append(value)
+    assert found.keys() == expected.keys()
+    for at_s, values in expected.items():
+        assert found[at_s].count == len(values)
+        assert found[at_s].sum == pytest.approx(sum(values))
+        assert found[at_s].low == pytest.approx(min(values))
+        assert found[at_s].high == pytest.approx(max(values))
+        median = sorted(values)[(len(values) - 1) // 2]
+        assert found[at_s].quantile(0.5) == pytest.approx(median, rel=1e-3)
 
 
-def test_a_record_that_comes_late_counts_in_its_own_second() -> None:
-    """Requests end on several connections; their records need not come in order."""
+def test_what_is_taken_is_not_there_a_second_time() -> None:
+    """A request counts once, however often somebody asks."""
     samples = Samples()
-    for at_s in (5, 6, 5, 7, 5):
-        samples.record(_record("e", _BASE_S + at_s))
-    series = samples.series("e", "v", "Invocations")
+    samples.record(InvocationRecord("e", "v", _BASE_S, 200, 0.01, 0.001, 1, False))
 
-    assert series is not None
-    found = {bucket.start_s - _BASE_S: bucket.sum for bucket in series.seconds.between(0, 2e9)}
-    assert found == {5: 3, 6: 1, 7: 1}
+    assert len(samples.take()) == 1
+    assert samples.take() == []
 
 
-def test_what_is_older_than_its_time_is_forgotten() -> None:
-    """A cloud that stays up for weeks must not grow."""
-    ring = Ring(1, limits.METRIC_SECONDS_KEPT_S)
-    for at_s in range(0, 4 * limits.METRIC_SECONDS_KEPT_S, 30):
-        ring.add(_BASE_S + at_s, 1, 1, 1, 1)
-    kept = list(ring.between(0, 2e9))
-    newest_s = kept[-1].start_s
-
-    assert len(ring._chunks) <= limits.METRIC_SECONDS_KEPT_S // 60 + 2
-    # What is promised is still there.
-    assert sum(newest_s - bucket.start_s < limits.METRIC_SECONDS_KEPT_S for bucket in kept) == (
-        limits.METRIC_SECONDS_KEPT_S // 30
-    )
-
-
-def test_the_quietest_variant_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A script that creates endpoints by the thousand must not fill the memory."""
-    monkeypatch.setattr(limits, "METRIC_VARIANT_COUNT_MAX", 2)
+def test_what_could_not_be_saved_waits_and_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that hangs for an hour must not fill the memory; the newest seconds are kept."""
+    monkeypatch.setattr(limits, "METRIC_UNSAVED_COUNT_MAX", 3)
     samples = Samples()
-    samples.record(_record("old", _BASE_S))
-    samples.record(_record("new", _BASE_S + 10))
-    samples.record(_record("old", _BASE_S + 20))
-    samples.record(_record("newest", _BASE_S + 30))
+    for at_s in range(5):
+        samples.record(InvocationRecord("e", "v", _BASE_S + at_s, 200, 0.01, 0.001, 1, False))
+        samples.give_back(samples.take())
 
-    assert samples.variants() == [("newest", "v"), ("old", "v")]
+    assert [second.at_s - _BASE_S for second in samples.take()] == [2, 3, 4]

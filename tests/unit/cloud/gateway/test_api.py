@@ -1,15 +1,19 @@
 """The API in front of the rooms: whatever comes in, AWS's kind of answer comes out."""
 
 import asyncio
+import gzip
 import json
 import logging
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import cbor2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from windtunnel.cloud.cloudwatch.archive import Archive
 from windtunnel.cloud.cloudwatch.samples import InvocationRecord
 from windtunnel.cloud.cloudwatch.service import CloudWatch
 from windtunnel.cloud.errors import (
@@ -21,6 +25,7 @@ from windtunnel.cloud.errors import (
 )
 from windtunnel.cloud.gateway.answers import Answer
 from windtunnel.cloud.gateway.api import Api, Operation
+from windtunnel.cloud.gateway.identify import identify
 from windtunnel.core.clock import ManualClock
 from windtunnel.http.message import Head
 
@@ -211,13 +216,81 @@ def test_a_containers_failure_is_a_model_error_with_all_its_parts() -> None:
     }
 
 
-def test_cloudwatchs_older_clients_speak_forms_and_read_xml() -> None:
-    """boto3 of some years ago, and many exporters, never learnt its JSON."""
-    clock = ManualClock()
-    cloudwatch = CloudWatch(clock)
-    cloudwatch.record(
-        InvocationRecord("e", "v", clock.now_s(), 200, 0.01, 0.001, 1, is_model_error=False)
+def _answer_of_cloudwatch(
+    path: Path, head: Head, body: bytes, signed_for: str | None = None
+) -> Answer:
+    """Return what CloudWatch answers that was told of one invocation."""
+
+    async def scenario() -> Answer:
+        clock = ManualClock()
+        cloudwatch = CloudWatch(clock, await Archive.open(path / "metrics"))
+        cloudwatch.record(
+            InvocationRecord("e", "v", clock.now_s(), 200, 0.01, 0.001, 1, is_model_error=False)
+        )
+        try:
+            api = Api({"cloudwatch": cloudwatch.operations()})
+            service = identify(head, signed_for)
+            return await api.answer(service, head, body)
+        finally:
+            await cloudwatch.close()
+
+    return asyncio.run(scenario())
+
+
+def test_cloudwatchs_newest_clients_speak_cbor(tmp_path: Path) -> None:
+    """The operation is in the path, and there is no X-Amz-Target."""
+    path = b"/service/GraniteServiceVersion20100801/operation/ListMetrics"
+    head = Head(b"POST", path, [(b"smithy-protocol", b"rpc-v2-cbor")], keep_alive=True)
+    answer = _answer_of_cloudwatch(tmp_path, head, b"\xa1\x6aMetricName\x6bInvocations")
+
+    assert answer.status == 200, answer.body
+    (metric,) = cbor2.loads(answer.body)["Metrics"]
+    assert metric["Namespace"] == "AWS/SageMaker"
+    assert metric["Dimensions"][0] == {"Name": "EndpointName", "Value": "e"}
+    other = Head(b"POST", path[:-4] + b"s", [(b"smithy-protocol", b"rpc-v2-cbor")], keep_alive=True)
+    refused = _answer_of_cloudwatch(tmp_path, other, b"")
+    assert cbor2.loads(refused.body)["__type"] == "UnknownOperationException"
+
+
+def _put(body: bytes, **headers: str) -> Answer:
+    head = Head(
+        b"POST",
+        b"/",
+        [
+            (b"x-amz-target", b"GraniteServiceVersion20100801.PutMetricData"),
+            *((name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()),
+        ],
+        keep_alive=True,
     )
+
+    async def put(parsed: dict[str, Any]) -> dict[str, Any]:
+        assert parsed["namespace"] == "Own"
+        return {}
+
+    return asyncio.run(Api({"cloudwatch": {"PutMetricData": put}}).answer("cloudwatch", head, body))
+
+
+def test_large_requests_come_compressed() -> None:
+    """boto3 compresses a PutMetricData of 10 KB and more without being asked."""
+    body = json.dumps({"Namespace": "Own", "MetricData": []}).encode()
+
+    assert _put(gzip.compress(body), content_encoding="gzip").status == 200
+    for wrong in (body, gzip.compress(body)[:-9]):
+        answer = _put(wrong, content_encoding="gzip")
+        assert json.loads(answer.body)["__type"] == "SerializationException"
+
+
+def test_a_small_body_that_becomes_a_large_one_is_refused() -> None:
+    """A kilobyte of gzip can hold a megabyte of blanks, or a thousand."""
+    bomb = gzip.compress(b" " * 50_000_000)
+    answer = _put(bomb, content_encoding="gzip")
+
+    assert len(bomb) < 100_000
+    assert answer.status == 413
+
+
+def test_cloudwatchs_older_clients_speak_forms_and_read_xml(tmp_path: Path) -> None:
+    """boto3 of some years ago, and many exporters, never learnt its JSON."""
     form = urlencode(
         {
             "Action": "GetMetricStatistics",
@@ -237,8 +310,7 @@ def test_cloudwatchs_older_clients_speak_forms_and_read_xml() -> None:
     head = Head(
         b"POST", b"/", [(b"content-type", b"application/x-www-form-urlencoded")], keep_alive=True
     )
-    api = Api({"cloudwatch": cloudwatch.operations()})
-    answer = asyncio.run(api.answer("cloudwatch", head, form.encode()))
+    answer = _answer_of_cloudwatch(tmp_path, head, form.encode(), "monitoring")
 
     assert answer.status == 200, answer.body
     assert b"<Timestamp>2023-11-14T22:13:00Z</Timestamp>" in answer.body

@@ -63,11 +63,15 @@ def test_what_is_not_offered_is_refused_by_name(
     assert _refusal(operation, parsed) == f"Windtunnel's local cloud does not offer {named}."
 
 
-def test_percentiles_are_refused_by_name() -> None:
-    """A chart of p99 must not come back empty as if there had been no requests."""
-    parsed = {"extended_statistics": ["p99"]}
+def test_what_cloudwatch_has_beyond_this_cloud_is_refused_by_name() -> None:
+    """Entities that are dropped silently would be missed only much later."""
+    entities = {"namespace": "Own", "entity_metric_data": [{"metric_data": []}]}
+    of_another = {"metric_data_queries": [{"id": "m1", "account_id": "123456789012"}]}
 
-    assert "ExtendedStatistics" in _refusal("GetMetricStatistics", parsed, "cloudwatch")
+    assert "EntityMetricData" in _refusal("PutMetricData", entities, "cloudwatch")
+    assert "MetricDataQueries.member.1.AccountId '123456789012'" in _refusal(
+        "GetMetricData", of_another, "cloudwatch"
+    )
 
 
 def test_all_that_is_not_offered_is_named_at_once() -> None:
