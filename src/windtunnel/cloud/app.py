@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from windtunnel.cloud.cloudwatch.archive import Archive
+from windtunnel.cloud.cloudwatch.sampler import Sampler
 from windtunnel.cloud.cloudwatch.service import CloudWatch
 from windtunnel.cloud.fleet.fleet import Fleet
 from windtunnel.cloud.foundation.s3.client import S3Client
@@ -96,8 +97,7 @@ async def opened(options: Options) -> AsyncIterator[str]:
         store = await Store.open(home.database)
         stack.push_async_callback(store.close)
         cloudwatch = CloudWatch(clock, await Archive.open(home.metrics))
-        stack.push_async_callback(cloudwatch.close)
-        cloudwatch.open()
+        await stack.enter_async_context(cloudwatch)
         router = Router(
             clock,
             cloudwatch,
@@ -107,6 +107,8 @@ async def opened(options: Options) -> AsyncIterator[str]:
         stack.callback(router.close)
         fleet = Fleet(home, supervisor, s3_socket, socket_directory, clock)
         stack.push_async_callback(fleet.close)
+        sampler = Sampler(clock, cloudwatch, router.loads, fleet.healthy_instances, home.path)
+        await stack.enter_async_context(sampler)
         sagemaker = SageMaker(
             store, fleet, router, S3Client(s3_socket), clock, region=options.region
         )

@@ -14,7 +14,7 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Self
 
 from windtunnel.cloud.cloudwatch import statistics
 from windtunnel.cloud.cloudwatch.archive import Archive, Question, Window
@@ -63,12 +63,17 @@ class CloudWatch:
         self._added: deque[Sample] = deque(maxlen=limits.METRIC_UNSAVED_COUNT_MAX)
         self._tasks: list[asyncio.Task[None]] = []
 
-    def open(self) -> None:
+    async def __aenter__(self) -> Self:
         """Begin to save what is measured, and to let it age."""
         self._tasks = [
             asyncio.create_task(self._keep_saving()),
             asyncio.create_task(self._keep_tidy()),
         ]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Save what is left, and let the file go."""
+        await self.close()
 
     async def close(self) -> None:
         """Save what is left, and let the file go."""

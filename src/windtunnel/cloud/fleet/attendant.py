@@ -69,6 +69,7 @@ class Attendant:
             self._step(Event.REFUSED if is_final else Event.ENDED)
             return
         self._instance.is_foreign = container.is_foreign
+        self._instance.root_pid = container.root_pid
         deadline_s = self._clock.monotonic_s() + self._instance.spec.startup_timeout_s
         grace_s = 0.0
         try:
@@ -92,6 +93,7 @@ class Attendant:
             raise
         finally:
             self._publish(is_healthy=False, addresses=())
+            self._instance.root_pid = None
             await container.stop(grace_s)
 
     async def _look(self, container: Container) -> tuple[Event, tuple[str, ...]]:

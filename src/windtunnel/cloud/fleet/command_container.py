@@ -41,7 +41,7 @@ class CommandContainer(Container):
         process: asyncio.subprocess.Process,
         block: ports.PortBlock,
     ) -> None:
-        super().__init__()
+        super().__init__(process.pid)
         self._supervisor = supervisor
         self._process = process
         self._block = block

@@ -1,5 +1,6 @@
 """One running container, whatever it was started by, as its attendant sees it.
 
+    root_pid    its first process; everything that it started is below that one
     addresses   where it answers; empty until it says so
     refusal     its own words for why it can never serve; None for as long as it might
     end         how its first process ended; None while it runs
@@ -26,7 +27,8 @@ class Container(ABC):
     # Whether it is somebody else's server, which keeps nothing but the public contract.
     is_foreign: ClassVar[bool]
 
-    def __init__(self) -> None:
+    def __init__(self, root_pid: int) -> None:
+        self.root_pid = root_pid
         self.addresses: tuple[str, ...] = ()
         self.refusal: str | None = None
         self.end: str | None = None

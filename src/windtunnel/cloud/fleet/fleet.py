@@ -162,6 +162,10 @@ class Fleet:
         if background:
             await asyncio.wait(background)
 
+    def healthy_instances(self) -> list[Instance]:
+        """Return the instances that answer now."""
+        return [instance for instance in self._members if instance.is_healthy]
+
     def statistics(self) -> FleetStatistics:
         """Return how many instances there are, how many are healthy, and what they hold."""
         return FleetStatistics(
@@ -205,6 +209,7 @@ class Fleet:
         log = Log(instance.log_path)
         work_dir = self._socket_dir / instance.id
         instance.cpus = self._cores.assign(instance.spec.instance_type)
+        instance.model_bytes = 0 if data is None else data.unpacked_bytes
 
         async def launch(number: int) -> Container:
             if kind == "command":

@@ -44,3 +44,7 @@ class Instance:
         self.is_foreign = False
         self.is_healthy = False
         self.cpus: tuple[int, ...] = ()
+        # Its container's first process, None while it has none; everything below it belongs to it.
+        self.root_pid: int | None = None
+        # What its model data takes of the disk, unpacked.
+        self.model_bytes = 0

@@ -38,7 +38,7 @@ class TensorflowContainer(Container):
     is_foreign: ClassVar[bool] = False
 
     def __init__(self, fork: Fork, pipe: StatusPipe, socket_dir: Path) -> None:
-        super().__init__()
+        super().__init__(fork.started.result())
         self._fork = fork
         self._pipe = pipe
         self._socket_dir = socket_dir

@@ -22,7 +22,13 @@ from windtunnel.cloud.errors import (
     UnavailableError,
 )
 from windtunnel.cloud.router.choice import choose_by_weight, choose_least_outstanding
-from windtunnel.cloud.router.routes import EndpointRoutes, Lane, VariantLanes, VariantRoute
+from windtunnel.cloud.router.routes import (
+    EndpointRoutes,
+    Lane,
+    VariantLanes,
+    VariantLoad,
+    VariantRoute,
+)
 from windtunnel.core import limits
 from windtunnel.core.clock import Clock
 from windtunnel.core.home import ACCOUNT_ID
@@ -126,6 +132,10 @@ class Router:
         except TimeoutError:
             return False
         return True
+
+    def loads(self) -> list[VariantLoad]:
+        """Return what each variant that takes requests has in flight now."""
+        return [load for routes in self._endpoints.values() for load in routes.loads()]
 
     def close(self) -> None:
         """Stop looking for overdue requests and let every connection go."""

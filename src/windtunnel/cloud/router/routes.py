@@ -5,7 +5,7 @@ A replaced set of routes keeps the connections and the counts of the addresses t
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from windtunnel.core import limits
@@ -31,6 +31,15 @@ class VariantRoute:
     instances: tuple[InstanceRoute, ...]
     # Whether instances take requests at random; else the least busy address does.
     is_random: bool = False
+
+
+@dataclass(frozen=True)
+class VariantLoad:
+    """What is in flight to a variant at one moment, by instance."""
+
+    endpoint_name: str
+    variant_name: str
+    in_flight_by_instance: Mapping[str, int]
 
 
 class Lane:
@@ -121,6 +130,15 @@ class EndpointRoutes:
         while any(lane.instance_id == instance_id for lane in self._retired):
             self._drained.clear()
             await self._drained.wait()
+
+    def loads(self) -> Iterator[VariantLoad]:
+        """Yield what each variant has in flight."""
+        for variant in self.variants:
+            in_flight = {
+                lanes[0].instance_id: sum(lane.outstanding for lane in lanes)
+                for lanes in variant.lanes_by_instance
+            }
+            yield VariantLoad(self.name, variant.name, in_flight)
 
     def enter(self, body_bytes: int) -> None:
         """Count a request in."""

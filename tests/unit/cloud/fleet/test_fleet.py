@@ -231,12 +231,19 @@ def test_a_command_serves_with_its_model_cores_ports_and_variables(
         assert int(address.split(":")[2]) < low < high
         assert not {"AWS_SECRET_ACCESS_KEY", "HTTPS_PROXY"} & set(told["variables"])
         assert "serving" in instance.log_path.read_text()
+        assert instance.root_pid is not None
+        below = psutil.Process(instance.root_pid).children(recursive=True)
+        assert any(str(cloud.script) in process.cmdline() for process in below)
+        assert instance.model_bytes == len(b"weights")
+        assert cloud.fleet.healthy_instances() == [instance]
         assert cloud.home.logs in instance.log_path.parents
 
         await cloud.fleet.stop(instance)
         assert await health.ping(address) is Pulse.GONE
         assert cloud.fleet.statistics().core_load == dict.fromkeys(os.sched_getaffinity(0), 0)
         assert cloud.changes == [], "a stop that was asked for is no change"
+        assert not instance.root_pid
+        assert cloud.fleet.healthy_instances() == []
 
     play(story)
 
@@ -428,6 +435,8 @@ def test_a_fork_of_the_zygote_serves(play: Play) -> None:
         order = json.loads((work_dir / "order.json").read_text())
 
         assert not first.is_foreign
+        assert first.root_pid is not None
+        assert psutil.Process(first.root_pid).ppid() != os.getpid(), "the zygote forked it"
         assert (len(first.addresses), len(second.addresses)) == (3, 1)
         assert order["environment"]["V99"] == "x" * 2000
         assert order["cpus"] == list(first.cpus)

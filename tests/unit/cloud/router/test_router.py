@@ -130,6 +130,31 @@ def test_an_answer_comes_back_with_its_variant_and_is_recorded(tmp_path: Path) -
     play(tmp_path, 1, scene)
 
 
+def test_what_is_in_flight_is_told_by_instance(tmp_path: Path) -> None:
+    """ConcurrentRequestsPerModel counts what an instance works on and what waits inside it."""
+
+    async def scene(router: Router, containers: list[Container], records: Records) -> None:
+        for container in containers:
+            container.gate.clear()
+        outcomes = [Outcome() for _ in range(3)]
+        for outcome in outcomes:
+            invoke(router, outcome)
+        (load,) = router.loads()
+        assert (load.endpoint_name, load.variant_name) == ("e", "AllTraffic")
+        assert sorted(load.in_flight_by_instance) == ["0.sock", "1.sock"]
+        assert sorted(load.in_flight_by_instance.values()) == [1, 2]
+        for container in containers:
+            container.gate.set()
+        for outcome in outcomes:
+            await outcome.future
+        (load,) = router.loads()
+        assert load.in_flight_by_instance == {"0.sock": 0, "1.sock": 0}
+        router.withdraw("e")
+        assert router.loads() == []
+
+    play(tmp_path, 2, scene)
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "part"),
     [

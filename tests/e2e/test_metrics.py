@@ -1,0 +1,79 @@
+"""Metrics of a real cloud: what was invoked and what was put, by clients, and after kill -9."""
+
+import os
+import signal
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.e2e.play import Maker, client_of, invoke
+
+from windtunnel.cli.cloud_process import CloudProcess, running_cloud
+from windtunnel.core.home import Home
+
+pytestmark = [pytest.mark.slow, pytest.mark.cloud]
+
+_SERVER = """
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self): self.answer(b"")
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.answer(b"[1]")
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+address = ("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"]))
+http.server.ThreadingHTTPServer(address, Handler).serve_forever()
+"""
+
+
+def _sums(cloud: CloudProcess, namespace: str, name: str, **dimensions: str) -> list[float]:
+    """Return the sums of the last ten minutes that are not zero."""
+    now = datetime.now(UTC)
+    metric: Any = {
+        "Namespace": namespace,
+        "MetricName": name,
+        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+    }
+    answer = client_of(cloud, "cloudwatch").get_metric_data(
+        MetricDataQueries=[
+            {"Id": "m1", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}}
+        ],
+        StartTime=now - timedelta(minutes=10),
+        EndTime=now + timedelta(minutes=1),
+    )
+    (result,) = answer["MetricDataResults"]
+    return [value for value in result["Values"] if value]
+
+
+def test_metrics_can_be_read_at_once_and_survive_kill_9(tmp_path: Path) -> None:
+    """A dashboard goes on after the worst; what was acknowledged is there to the last value."""
+    home = Home(tmp_path / "home")
+    with running_cloud(home, log=tmp_path / "first.log") as cloud:
+
+        def client(service: str) -> Any:
+            return client_of(cloud, service)
+
+        maker = Maker(client, "none")
+        maker.directory = tmp_path
+        name = maker.command(_SERVER, count=2)
+        for _ in range(6):
+            assert invoke(client, name, [1]) == [1]
+        variant = {"EndpointName": name, "VariantName": "AllTraffic"}
+        # At once, without a pause: asking sees everything that was recorded.
+        assert sum(_sums(cloud, "AWS/SageMaker", "Invocations", **variant)) == 6
+        assert sum(_sums(cloud, "AWS/SageMaker", "InvocationsPerInstance", **variant)) == 3
+        client("cloudwatch").put_metric_data(
+            Namespace="Own", MetricData=[{"MetricName": "m", "Value": 2.5}]
+        )
+        os.kill(cloud.process.pid, signal.SIGKILL)
+        cloud.process.wait()
+
+    with running_cloud(home, log=tmp_path / "second.log") as cloud:
+        assert sum(_sums(cloud, "Own", "m")) == 2.5
+        assert sum(_sums(cloud, "AWS/SageMaker", "Invocations", **variant)) == 6
