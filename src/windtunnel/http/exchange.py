@@ -11,6 +11,7 @@ Bodies are kept as the chunks they came in and never copied here.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -153,7 +154,8 @@ class Exchange:
         self.chunks: list[bytes] = []
         self.body_bytes = 0
         # When the head was whole, on the loop's clock.
-        self.received_s = connection.loop.time()
+        # Not the loop's time: uvloop counts that in milliseconds.
+        self.received_s = time.monotonic()
         # Whatever the handler wants to keep with this request.
         self.context: Any = None
         # Called with each piece of a buffered body as it comes (a running hash, say).

@@ -191,7 +191,7 @@ class Router:
         waiter: Waiter,
         target_variant: str | None = None,
     ) -> "Invocation":
-        """Forward a request; `received_s` is when its head came, on the loop's clock.
+        """Forward a request; `received_s` is when its head came, on the monotonic clock.
 
         It goes to a variant by weight, unless it names one as its target.
         """
@@ -202,7 +202,7 @@ class Router:
         routes.enter(body_bytes)
         lane.outstanding += 1
         self._in_flight[invocation] = None
-        invocation.sent_s = self._loop.time()
+        invocation.sent_s = self._clock.monotonic_s()
         invocation.call = lane.upstream.send(chunks, invocation)
         return invocation
 
@@ -217,7 +217,7 @@ class Router:
         if lane.is_retired and lane.outstanding == 0:
             invocation.routes.note_drained(lane)
         invocation.routes.leave(invocation.body_bytes)
-        now_s = self._loop.time()
+        now_s = self._clock.monotonic_s()
         model_s = now_s - invocation.sent_s
         self._log.record(
             InvocationRecord(
@@ -234,7 +234,7 @@ class Router:
         )
 
     def _sweep(self) -> None:
-        overdue_s = self._loop.time() - limits.MODEL_TIMEOUT_S
+        overdue_s = self._clock.monotonic_s() - limits.MODEL_TIMEOUT_S
         for invocation in list(self._in_flight):
             if invocation.sent_s > overdue_s:
                 break
