@@ -8,23 +8,19 @@ from windtunnel.cloud.gateway.answers import Answer, Fault
 from windtunnel.cloud.gateway.protocols.json_rpc import JsonRpc
 from windtunnel.cloud.gateway.protocols.query_form import is_form
 from windtunnel.cloud.gateway.protocols.query_rpc import QueryRpc, escape_text
+from windtunnel.cloud.gateway.protocols.rpc_v2_cbor import RpcV2Cbor
 from windtunnel.http.message import Head
 
 # All of botocore's services that speak rest-xml, by signing name and endpoint prefix. S3 is here.
 _REST_XML = frozenset(("cloudfront", "route53", "s3-control"))
 # The one service that speaks the protocol of its name.
 _EC2 = "ec2"
-# RFC 8949: major types of text strings and maps.
-_CBOR_TEXT = 0x60
-_CBOR_MAP_OF_TWO = 0xA2
-_CBOR_SHORT_MAX = 23
-_CBOR_LENGTH_IN_TWO_BYTES = 25
 
 
 def foreign_error(service: str, fault: Fault, head: Head, request_id: str) -> Answer:
     """Return a refusal as the clients of a service read it."""
     if head.get(b"smithy-protocol") is not None:
-        return _cbor_error(fault, request_id)
+        return RpcV2Cbor().error(None, fault, request_id)
     if service == _EC2:
         return _ec2_error(fault, request_id)
     is_query = is_form(head.get(b"content-type")) or b"Action=" in head.query
@@ -44,21 +40,3 @@ def _ec2_error(fault: Fault, request_id: str) -> Answer:
     )
     headers = [(b"x-amzn-RequestId", request_id.encode()), (b"Content-Type", b"text/xml")]
     return Answer(fault.status, headers, text.encode())
-
-
-def _cbor_error(fault: Fault, request_id: str) -> Answer:
-    headers = [
-        (b"x-amzn-RequestId", request_id.encode()),
-        (b"smithy-protocol", b"rpc-v2-cbor"),
-        (b"Content-Type", b"application/cbor"),
-    ]
-    texts = ("__type", fault.code, "message", fault.message or "")
-    body = bytes([_CBOR_MAP_OF_TWO]) + b"".join(map(_cbor_text, texts))
-    return Answer(fault.status, headers, body)
-
-
-def _cbor_text(text: str) -> bytes:
-    data = text.encode()
-    if len(data) <= _CBOR_SHORT_MAX:
-        return bytes([_CBOR_TEXT | len(data)]) + data
-    return bytes([_CBOR_TEXT | _CBOR_LENGTH_IN_TWO_BYTES]) + len(data).to_bytes(2, "big") + data
