@@ -237,14 +237,19 @@ class CloudWatch:
     async def _keep_saving(self) -> None:
         while True:
             await asyncio.sleep(limits.METRIC_FLUSH_INTERVAL_S)
-            await self._save()
+            try:
+                await self._save()
+            except Exception:
+                # A bug that costs one batch must not cost all that follow.
+                log.exception("a batch of metrics was lost")
 
     async def _keep_tidy(self) -> None:
         while True:
             try:
                 await self._archive.tidy(self._clock.now_s())
-            except CloudError as error:
-                log.warning("Metrics could not be tidied: %s", error.message)
+            except Exception:
+                # What could not age now does so in five minutes.
+                log.exception("the metrics could not be tidied")
             await asyncio.sleep(limits.METRIC_TIDY_INTERVAL_S)
 
 

@@ -125,6 +125,24 @@ def test_every_window_holds_exactly_its_samples(
         assert (window.summary.low, window.summary.high) == (min(values), max(values))
 
 
+@pytest.mark.parametrize("period_s", [60, 300, 3600, 7 * 3600, 3 * _DAY_S])
+def test_percentiles_of_weeks_are_read_in_parts_that_fit(period_s: int) -> None:
+    """Long questions let others in between, and come to the same windows as short ones."""
+
+    async def work(archive: Archive) -> tuple[Any, Any]:
+        samples = [_sample(_NOW_S - hour * 3571, float(hour)) for hour in range(14 * 24)]
+        await archive.put(lambda: samples, _NOW_S)
+        plain = await archive.windows(_question(period_s, _NOW_S))
+        full = await archive.windows(_question(period_s, _NOW_S, needs_distribution=True))
+        return plain, full
+
+    plain, full = _played(work)
+    assert [(each.start_s, each.summary.count) for each in plain] == [
+        (each.start_s, each.summary.count) for each in full
+    ]
+    assert sum(each.summary.count for each in full) == 14 * 24
+
+
 @pytest.mark.parametrize(
     ("age_s", "finest_s"),
     [
