@@ -411,8 +411,12 @@ def test_a_cancelled_start_leaves_nothing(play: Play) -> None:
         starting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await starting
+        # What was killed takes the kernel a moment to take down.
+        await wait_until(
+            lambda: not any(str(cloud.script) in p.cmdline() for p in cloud.processes()),
+            "the command is gone",
+        )
 
-        assert not any(str(cloud.script) in p.cmdline() for p in cloud.processes())
         assert cloud.fleet.statistics() == fleet_module.FleetStatistics(
             0, 0, dict.fromkeys(os.sched_getaffinity(0), 0), 0
         )
