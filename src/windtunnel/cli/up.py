@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import os
+import random
 import re
 import signal
 import sys
@@ -35,6 +36,14 @@ def up(
         int,
         typer.Option(help="The largest InvokeEndpoint body in bytes; AWS's own by default."),
     ] = limits.INVOKE_BODY_BYTES_MAX,
+    startup: Annotated[
+        str,
+        typer.Option(
+            metavar="instant|aws",
+            help="instant: as fast as this machine can. aws: instances take as long to start as on "
+            "AWS, metrics and logs come as late, control calls are throttled.",
+        ),
+    ] = "instant",
 ) -> None:
     """Run the local cloud: SageMaker, its runtime, S3, STS and CloudWatch on this machine.
 
@@ -51,6 +60,8 @@ def up(
         raise UsageError(f"--region {region}: AWS's regions read like us-east-1.")
     if payload_limit < 1:
         raise UsageError("--payload-limit must be at least 1 byte.")
+    if startup not in {"instant", "aws"}:
+        raise UsageError(f"--startup is `instant` or `aws`, not {startup!r}.")
     if importlib.util.find_spec("uvloop") is None or importlib.util.find_spec("httptools") is None:
         raise NotReadyError(
             'The local cloud is not installed here: pip install "windtunnel[local]".'
@@ -58,6 +69,7 @@ def up(
     import uvloop
 
     from windtunnel.cloud.app import Options, run
+    from windtunnel.cloud.pace import INSTANT, as_on_aws
     from windtunnel.core.allocator import keep_freed_memory
 
     logging.basicConfig(
@@ -66,9 +78,10 @@ def up(
     keep_freed_memory()
     where = Home.resolve(home)
     typer.echo(f"Windtunnel local cloud, home {where.path}, region {region}.", err=True)
+    # How long things take is no secret.
+    pace = INSTANT if startup == "instant" else as_on_aws(random.Random())  # noqa: S311
     typer.echo(
-        "Instances start as fast as they can here (AWS takes minutes); each is a stand-in on "
-        f"this machine's {os.cpu_count()} cores.",
+        f"{pace.sentence()}; each instance is a stand-in on this machine's {os.cpu_count()} cores.",
         err=True,
     )
     if host not in _LOOPBACK_HOSTS:
@@ -78,4 +91,4 @@ def up(
         )
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         os.nice(_GATEWAY_NICE)
-    uvloop.run(run(Options(where, host, port, region, payload_limit, lifeline)))
+    uvloop.run(run(Options(where, host, port, region, payload_limit, lifeline, pace)))

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import random
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -25,6 +26,8 @@ from windtunnel.cloud.gateway.gateway import Gateway
 from windtunnel.cloud.gateway.proxy.authority import Authority
 from windtunnel.cloud.gateway.proxy.proxy import Proxy
 from windtunnel.cloud.gateway.steps import body_steps, head_steps
+from windtunnel.cloud.gateway.throttle import Throttle
+from windtunnel.cloud.pace import INSTANT, Pace
 from windtunnel.cloud.router.router import Router
 from windtunnel.cloud.sagemaker.service import SageMaker
 from windtunnel.cloud.store.store import Store
@@ -52,6 +55,7 @@ class Options:
     payload_limit: int = limits.INVOKE_BODY_BYTES_MAX
     # What ends when whoever needs this cloud is gone (`core/lifeline.py`).
     lifeline: int | None = None
+    pace: Pace = INSTANT
 
 
 async def run(options: Options) -> None:
@@ -105,7 +109,15 @@ async def opened(options: Options) -> AsyncIterator[str]:
             answer_bytes_max=options.payload_limit,
         )
         stack.callback(router.close)
-        fleet = Fleet(home, supervisor, s3_socket, socket_directory, clock)
+        chance = random.Random()  # noqa: S311 - how long an instance takes is no secret
+        fleet = Fleet(
+            home,
+            supervisor,
+            s3_socket,
+            socket_directory,
+            clock,
+            provision_s=lambda: options.pace.start_s(chance),
+        )
         stack.push_async_callback(fleet.close)
         sampler = Sampler(clock, cloudwatch, router.loads, fleet.healthy_instances, home.path)
         await stack.enter_async_context(sampler)
@@ -118,7 +130,8 @@ async def opened(options: Options) -> AsyncIterator[str]:
                 "sagemaker": sagemaker.operations(),
                 "sts": Sts().operations(),
                 "cloudwatch": cloudwatch.operations(),
-            }
+            },
+            Throttle(options.pace.rate_of, clock),
         )
 
         owner = home.credentials()

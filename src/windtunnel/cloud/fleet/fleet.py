@@ -1,8 +1,8 @@
 """The instances of a cloud: started, kept healthy, ended.
 
-`start` goes model data, memory, cores, container, health, in this order, and leaves nothing behind
-when any of it fails or the caller gives up. What happens to an instance afterwards is its
-attendant's business (`attendant.py`); the caller hears of it through `on_change`.
+`start` goes provisioning, model data, memory, cores, container, health, in this order, and leaves
+nothing behind when any of it fails or the caller gives up. What happens to an instance afterwards
+is its attendant's business (`attendant.py`); the caller hears of it through `on_change`.
 """
 
 import asyncio
@@ -89,12 +89,15 @@ class Fleet:
         *,
         nice: int = limits.INSTANCE_NICENESS,
         zygote_program: Sequence[str] = ZYGOTE_PROGRAM,
+        provision_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._home = home
         self._supervisor = supervisor
         self._socket_dir = socket_dir
         self._clock = clock
         self._nice = nice
+        # How long to stand in for the minutes in which AWS finds a machine, one instance a call.
+        self._provision_s = provision_s
         self._log_folder = home.logs / "endpoints"
         self._cores = Cores(machine_cores())
         self._ledger = Ledger()
@@ -126,6 +129,7 @@ class Fleet:
         instance = Instance(spec, self._log_folder)
         try:
             kind = images.check_container(spec.image, spec.environment)
+            await asyncio.sleep(self._provision_s())
             data = await self._model_data(spec, kind)
             self._admit(instance, kind, data)
             await self._attend(instance, kind, data, on_change).wait_healthy()

@@ -1,6 +1,6 @@
 """AWS's API in front of the rooms: bytes in, an operation run, bytes out.
 
-    protocol -> operation -> parse -> validate -> run -> serialise
+    protocol -> operation -> throttle -> parse -> validate -> run -> serialise
 
 Rules. Every failure becomes an error of the service and protocol that was spoken, never HTML and
 never a stack trace. An operation that has begun is carried to its end, also when its client leaves:
@@ -34,6 +34,7 @@ from windtunnel.cloud.gateway.protocols.query_rpc import QueryRpc
 from windtunnel.cloud.gateway.protocols.rest import RestJson, s3_error
 from windtunnel.cloud.gateway.protocols.rpc_v2_cbor import RpcV2Cbor
 from windtunnel.cloud.gateway.shapes import OperationModel, ServiceModel, Shape, load_service
+from windtunnel.cloud.gateway.throttle import Throttle
 from windtunnel.http.message import Head
 
 log = logging.getLogger(__name__)
@@ -54,8 +55,11 @@ _RUNTIME = "sagemaker-runtime"
 class Api:
     """The operations of the services that this cloud offers."""
 
-    def __init__(self, services: Mapping[str, Mapping[str, Operation]]) -> None:
+    def __init__(
+        self, services: Mapping[str, Mapping[str, Operation]], throttle: Throttle | None = None
+    ) -> None:
         self._services = services
+        self._throttle = throttle
         self._models = {name: load_service(name) for name in (*services, _RUNTIME)}
         self._running: set[asyncio.Future[dict[str, Any]]] = set()
         for name, operations in services.items():
@@ -72,6 +76,8 @@ class Api:
         try:
             body = plain_body(head, body)
             operation = self._operation(service, protocol, head, body)
+            if self._throttle is not None:
+                self._throttle.check(service, operation.name)
             assert not isinstance(protocol, RestJson), "rest-json is served before this"
             parsed = protocol.parse(operation, head, body)
             validation.check(operation, parsed)

@@ -761,3 +761,30 @@ def test_a_server_that_is_gone_is_not_sent_to(play: Play, monkeypatch: pytest.Mo
         assert cloud.changes == [(instance.id, True), (instance.id, True)]
 
     play(story)
+
+
+def test_an_instance_that_is_still_being_provisioned_holds_nothing(play: Play) -> None:
+    """Minutes of waiting for a machine, as on AWS, must not take memory, and can be given up."""
+
+    async def story(cloud: Cloud) -> None:
+        asked: list[float] = []
+
+        def provision_s() -> float:
+            asked.append(3600.0)
+            return asked[-1]
+
+        cloud.fleet._provision_s = provision_s
+        starting = asyncio.create_task(cloud.start(cloud.command()))
+        await wait_until(lambda: asked == [3600.0], "asked for its time")
+        statistics = cloud.fleet.statistics()
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+
+        assert (statistics.instance_count, statistics.promised_bytes) == (0, 0)
+        assert cloud.changes == []
+
+        cloud.fleet._provision_s = lambda: 0.05
+        assert (await cloud.start(cloud.command())).is_healthy
+
+    play(story)
