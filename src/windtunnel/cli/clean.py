@@ -1,13 +1,11 @@
 """`windtunnel clean`: delete what Windtunnel made, there and nothing else."""
 
 import json
-import sys
 from typing import Annotated
 
 import typer
 
-from windtunnel.cli import options
-from windtunnel.core.errors import UsageError
+from windtunnel.cli import asking, options
 
 
 def clean(
@@ -36,10 +34,11 @@ def clean(
     buckets.
     """
     from windtunnel.cli.progress import StderrProgress
-    from windtunnel.lab import cleaning, deployment
+    from windtunnel.lab import cleaning
+    from windtunnel.lab.order import check_endpoint_name
 
     if endpoint_name is not None:
-        deployment.check_endpoint_name(endpoint_name)
+        check_endpoint_name(endpoint_name)
     target = options.open_target(
         home=home, cloud=cloud, profile=profile, region=region, endpoint_url=endpoint_url
     )
@@ -51,15 +50,8 @@ def clean(
         typer.echo(f"Windtunnel made, in {target.name}:", err=True)
         for line in lines:
             typer.echo(f"  {line}", err=True)
-        if not yes:
-            _confirm()
+        asking.confirm("Delete all of it?", yes=yes, what="delete what is listed")
         with StderrProgress() as progress:
             cleaning.remove(target, inventory, progress)
     if as_json:
         typer.echo(json.dumps({"deleted": inventory.to_json()}, indent=2))
-
-
-def _confirm() -> None:
-    if not sys.stdin.isatty():
-        raise UsageError("Nobody is here to be asked: say --yes to delete what is listed.")
-    typer.confirm("Delete all of it?", abort=True, err=True)

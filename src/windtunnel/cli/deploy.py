@@ -1,21 +1,26 @@
-"""`windtunnel deploy`: from a model archive to an endpoint in service."""
+"""`windtunnel deploy`: from a model archive to an endpoint in service.
 
+On AWS it says what that costs and asks first, and whatever ends it before the endpoint is in
+service, what it made is removed again. On a local cloud, where nothing costs, what was made is
+left to be looked at.
+"""
+
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from windtunnel.cli import options
+from windtunnel.cli import asking, endings, options
 from windtunnel.core.errors import WindtunnelError
 
-# A shell's own code for what SIGINT ended.
-_INTERRUPTED = 130
-_COST_NOTE = (
-    "note: instances on AWS cost money until they are removed; this version neither tells how much "
-    "nor asks first. Remove them with `windtunnel clean --cloud aws --endpoint-name {name}`."
-)
+if TYPE_CHECKING:
+    from windtunnel.cli.progress import StderrProgress
+    from windtunnel.lab.deployment import Deployed, Deployment
+    from windtunnel.lab.order import Order
+    from windtunnel.lab.target import Target
 
 
 _ArchiveArgument = Annotated[
@@ -54,7 +59,7 @@ _RoleOption = Annotated[
     str | None,
     typer.Option(
         "--role",
-        help="Name or ARN of the role the model runs as; needed on AWS.",
+        help="Name or ARN of the role the model runs as; else, on AWS, the role that you assumed.",
         show_default=False,
     ),
 ]
@@ -77,6 +82,7 @@ def deploy(
     image: _ImageOption = None,
     role: _RoleOption = None,
     bucket: _BucketOption = None,
+    yes: options.YesOption = False,  # noqa: FBT002
     as_json: options.JsonOption = False,  # noqa: FBT002
     home: options.HomeOption = None,
     cloud: options.CloudOption = "local",
@@ -90,52 +96,103 @@ def deploy(
     --env SAGEMAKER_TFS_INSTANCE_COUNT=2
 
     With --json, a deployment that fails after making something prints an object
-    with "error" and "made" instead.
+    with "error" and "made", what is still there, instead.
 
     Everything made is tagged windtunnel:created-by, so that `windtunnel clean`
     finds it. Nothing that exists is changed: the endpoint must be a new one.
 
-    Exit status: 0 in service; 1 AWS refused something; 2 wrong words or files;
-    4 it could not be brought into service; 130 interrupted.
+    On AWS it says what the instances cost an hour and asks; where nobody can
+    answer (no terminal), it wants --yes. What it made is removed when it fails
+    or is interrupted.
+
+    Exit status: 0 in service; 1 AWS refused something, or you said no; 2 wrong
+    words or files; 4 it could not be brought into service; 130 interrupted.
     """
     from windtunnel.cli.progress import StderrProgress
-    from windtunnel.lab import deployment
+    from windtunnel.lab.deployment import Deployment
+    from windtunnel.lab.order import Order, check_order, parse_environment
 
-    order = deployment.Order(
+    order = Order(
         archive=archive,
         endpoint_name=endpoint_name,
-        environment=deployment.parse_environment(env or []),
+        environment=parse_environment(env or []),
         instance_type=instance_type,
         instance_count=instance_count,
         image=image,
         role=role,
         bucket=bucket,
     )
-    deployment.check_order(order)
+    check_order(order, cloud=cloud)
     target = options.open_target(
         home=home, cloud=cloud, profile=profile, region=region, endpoint_url=endpoint_url
     )
+    progress = StderrProgress()
+    work = Deployment(target, order, progress)
+    work.prepare()
     if target.kind == "aws":
-        typer.echo(_COST_NOTE.format(name=endpoint_name), err=True)
-    with StderrProgress() as progress:
-        work = deployment.Deployment(target, order, progress)
-        try:
-            deployed = work.run()
-        except KeyboardInterrupt:
-            progress.done(_leftovers("Interrupted.", work.made, endpoint_name, cloud))
-            if as_json and work.made:
-                _tell_failure("Interrupted.", work.made)
-            raise typer.Exit(_INTERRUPTED) from None
-        except WindtunnelError as error:
-            if work.made:
-                progress.done(_leftovers("It failed.", work.made, endpoint_name, cloud))
-                if as_json:
-                    _tell_failure(str(error), work.made)
-            raise
+        _ask(target, order, yes=yes)
+    with progress, endings.raised() if target.kind == "aws" else contextlib.nullcontext():
+        deployed = _carry_out(work, target, endpoint_name, progress, as_json=as_json)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(deployed), indent=2))
     else:
         typer.echo(deployed.endpoint_name)
+
+
+def _ask(target: "Target", order: "Order", *, yes: bool) -> None:
+    """Say what an hour costs, and make nothing without a yes to it."""
+    from windtunnel.lab import cost
+
+    for sentence in cost.of_instances(
+        target, order.instance_type, order.instance_count
+    ).sentences():
+        typer.echo(f"cost      {sentence}", err=True)
+    asking.confirm("Create the endpoint?", yes=yes, what="create it at that cost")
+
+
+def _carry_out(
+    work: "Deployment",
+    target: "Target",
+    endpoint_name: str,
+    progress: "StderrProgress",
+    *,
+    as_json: bool,
+) -> "Deployed":
+    """Run a deployment; when it does not get there, say what is left of it."""
+    try:
+        return work.run()
+    except BaseException as error:
+        is_interrupt = isinstance(error, KeyboardInterrupt)
+        what = "Interrupted." if is_interrupt else "It failed."
+        command = f"`windtunnel clean{target.words} --endpoint-name {endpoint_name}`"
+        if target.kind == "aws":
+            left = _undo(work, progress, what, command)
+        else:
+            left = work.made
+            if left or is_interrupt:
+                progress.done(_leftovers(what, left, command))
+        if as_json and left:
+            _tell_failure(what if is_interrupt else str(error), left)
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Exit(endings.exit_code(error)) from None
+        raise
+
+
+def _undo(work: "Deployment", progress: "StderrProgress", what: str, command: str) -> list[str]:
+    """Remove what was made; say, and return, what could not be."""
+    if not work.left():
+        progress.done(f"{what} Nothing was made.")
+        return []
+    progress.done(f"{what} Removing what was made; a second interrupt leaves it.")
+    try:
+        work.undo()
+    except KeyboardInterrupt:
+        progress.done(_leftovers("Interrupted again.", work.left(), command))
+    except WindtunnelError as error:
+        progress.done(_leftovers(f"It could not all be removed: {error}", work.left(), command))
+    else:
+        progress.done("Nothing of it is left.")
+    return work.left()
 
 
 def _tell_failure(what: str, made: list[str]) -> None:
@@ -143,11 +200,7 @@ def _tell_failure(what: str, made: list[str]) -> None:
     typer.echo(json.dumps({"error": what, "made": made}, indent=2))
 
 
-def _leftovers(what: str, made: list[str], endpoint_name: str, cloud: str) -> str:
+def _leftovers(what: str, made: list[str], command: str) -> str:
     if not made:
         return f"{what} Nothing was made."
-    where = "" if cloud == "local" else f" --cloud {cloud}"
-    return (
-        f"{what} Made so far: {', '.join(made)}. "
-        f"Remove it with `windtunnel clean{where} --endpoint-name {endpoint_name}`."
-    )
+    return f"{what} Made so far: {', '.join(made)}. Remove it with {command}."

@@ -28,10 +28,11 @@ def invoke(
     Exit status: 0 answered; 1 the model or SageMaker refused it; 2 wrong words
     or files; 4 no such endpoint, credentials or cloud.
     """
-    from windtunnel.lab import deployment, invocation
+    from windtunnel.lab import invocation
+    from windtunnel.lab.order import check_endpoint_name
     from windtunnel.lab.payload import read_payload
 
-    deployment.check_endpoint_name(endpoint_name)
+    check_endpoint_name(endpoint_name)
     body = read_payload(payload, content_type)
     target = options.open_target(
         home=home, cloud=cloud, profile=profile, region=region, endpoint_url=endpoint_url

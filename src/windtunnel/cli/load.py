@@ -37,7 +37,10 @@ _DurationOption = Annotated[
 _OutOption = Annotated[
     Path,
     typer.Option(
-        "--out", metavar="DIR", help="Where the run is kept; a new directory.", show_default=False
+        "--out",
+        metavar="DIR",
+        help="Where the run is kept; a new or an empty directory.",
+        show_default=False,
     ),
 ]
 _SpawnRateOption = Annotated[
@@ -107,13 +110,14 @@ def load(
     fell behind; 4 it could not run; 130 interrupted.
     """
     from windtunnel.cli.live import LiveView
-    from windtunnel.lab import deployment, objectives
+    from windtunnel.lab import objectives
     from windtunnel.lab.load import plan, run
+    from windtunnel.lab.order import check_endpoint_name
     from windtunnel.lab.payload import read_payload
     from windtunnel.lab.quantities import parse_duration
     from windtunnel.lab.run_directory import RunDirectory
 
-    deployment.check_endpoint_name(endpoint_name)
+    check_endpoint_name(endpoint_name)
     schedule = plan.closed_schedule(
         users=users,
         spawn_rate_per_s=spawn_rate,

@@ -347,7 +347,15 @@ LOAD_CHUNK_REQUEST_COUNT = 40_000
 # A local endpoint is there in seconds; AWS's take minutes and may take half an hour.
 DEPLOY_TIMEOUT_S = 1800.0
 DEPLOY_POLL_LOCAL_S = 0.25
-DEPLOY_POLL_AWS_S = 5.0
+# From one look to the next: many who looked every 5 s were throttled (sagemaker-python-sdk#1204),
+# the SDK itself looks every 30 s.
+DEPLOY_POLL_AWS_FIRST_S = 1.0
+DEPLOY_POLL_AWS_S_MAX = 15.0
+# Tries of one control call: botocore waits up to 20 s before each further one, so that ten ride out
+# a minute or two of throttling.
+CONTROL_ATTEMPTS_MAX = 10
+# The price list is asked while a person waits, and can be done without. Guess.
+PRICE_LIST_TIMEOUT_S = 5.0
 # CreateModel's Environment: "max": 100 entries, keys and values up to 1,024 characters (botocore's
 # sagemaker model).
 MODEL_ENVIRONMENT_COUNT_MAX = 100

@@ -5,16 +5,17 @@ that. A thing without our mark is never in an inventory, whatever it is called.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from windtunnel.core import limits
 from windtunnel.core.errors import NotReadyError
-from windtunnel.lab import ownership, refusals
+from windtunnel.lab import names, ownership, refusals
+from windtunnel.lab.patience import pauses_s
 from windtunnel.lab.progress import Progress
 from windtunnel.lab.target import Target
 
@@ -42,6 +43,22 @@ class Inventory:
             *(f"s3://{bucket}/{key}" for bucket, key in self.objects),
         ]
 
+    def parts(self) -> "Iterator[Inventory]":
+        """Yield an inventory of each thing, in the order in which they can be deleted."""
+        yield from (Inventory(endpoints=[name]) for name in self.endpoints)
+        yield from (Inventory(endpoint_configs=[name]) for name in self.endpoint_configs)
+        yield from (Inventory(models=[name]) for name in self.models)
+        yield from (Inventory(objects=[where]) for where in self.objects)
+
+    def drop(self, part: "Inventory") -> None:
+        """Forget what is in a part of this."""
+        self.endpoints = [name for name in self.endpoints if name not in part.endpoints]
+        self.endpoint_configs = [
+            name for name in self.endpoint_configs if name not in part.endpoint_configs
+        ]
+        self.models = [name for name in self.models if name not in part.models]
+        self.objects = [where for where in self.objects if where not in part.objects]
+
     def to_json(self) -> dict[str, list[str]]:
         """Return this as a machine reads it."""
         return {
@@ -61,10 +78,14 @@ def find(target: Target, endpoint_name: str | None = None) -> Inventory:
         tags = [tag for page in pages for tag in page["Tags"]]
         return ownership.is_ours(tags, endpoint_name)
 
+    # Names of our making begin with the endpoint's: this spares a call for each that does not.
+    named: dict[str, Any] = (
+        {} if endpoint_name is None else {"NameContains": names.stem_of(endpoint_name)}
+    )
     with refusals.explained("the list of what Windtunnel made"):
-        endpoints = sagemaker.get_paginator("list_endpoints").paginate()
-        configs = sagemaker.get_paginator("list_endpoint_configs").paginate()
-        models = sagemaker.get_paginator("list_models").paginate()
+        endpoints = sagemaker.get_paginator("list_endpoints").paginate(**named)
+        configs = sagemaker.get_paginator("list_endpoint_configs").paginate(**named)
+        models = sagemaker.get_paginator("list_models").paginate(**named)
         inventory = Inventory(
             endpoints=[
                 item["EndpointName"]
@@ -125,11 +146,10 @@ def _keys(client: "S3Client", bucket: str, prefix: str) -> list[str]:
 def remove(target: Target, inventory: Inventory, progress: Progress) -> None:
     """Delete what an inventory lists: endpoints first, what they use after they are gone."""
     sagemaker = target.sagemaker()
-    poll_s = limits.DEPLOY_POLL_LOCAL_S if target.kind == "local" else limits.DEPLOY_POLL_AWS_S
     for name in inventory.endpoints:
         progress.step(f"Deleting endpoint {name}")
         with refusals.explained(f"the deletion of endpoint {name}"):
-            _delete_endpoint(sagemaker, name, poll_s)
+            _delete_endpoint(sagemaker, name, pauses_s(target.kind))
         progress.done(f"Deleted endpoint {name}")
     for name in inventory.endpoint_configs:
         with refusals.explained(f"the deletion of endpoint configuration {name}"):
@@ -146,7 +166,7 @@ def remove(target: Target, inventory: Inventory, progress: Progress) -> None:
         progress.done(f"Deleted s3://{bucket}/{key}")
 
 
-def _delete_endpoint(sagemaker: "SageMakerClient", name: str, poll_s: float) -> None:
+def _delete_endpoint(sagemaker: "SageMakerClient", name: str, pauses: Iterator[float]) -> None:
     """Delete an endpoint once it may be, and wait until it is gone."""
     deadline_s = time.monotonic() + limits.DEPLOY_TIMEOUT_S
     asked = False
@@ -165,7 +185,7 @@ def _delete_endpoint(sagemaker: "SageMakerClient", name: str, poll_s: float) -> 
             continue
         if time.monotonic() > deadline_s:
             raise NotReadyError(f"Endpoint {name} is still {status}; try again later.")
-        time.sleep(poll_s)
+        time.sleep(next(pauses))
 
 
 def _if_there(delete: Callable[[], object]) -> None:

@@ -1,30 +1,28 @@
-"""From a model archive to an endpoint in service.
+"""From a model archive to an endpoint in service, and back again when it does not get there.
 
-`check_order` finds what can be known to be wrong before any call is made; `Deployment` makes the
-object, the model, the endpoint configuration and the endpoint, and waits. What it made so far is
-always in `made`, so that whoever is interrupted can say what is left behind. Rule: nothing that
-exists is changed or replaced.
+`prepare` finds everything that is needed and makes nothing; `run` makes the object, the model, the
+endpoint configuration and the endpoint, and waits. What it made so far is always in `made`, so that
+whoever is interrupted can say what is left behind, and `undo` removes it. Rule: nothing that exists
+is changed or replaced, and nothing that somebody else made is removed.
 """
 
-import re
-import secrets
-import tarfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 
 from windtunnel.aws import images
 from windtunnel.core import limits
 from windtunnel.core.errors import NotReadyError, UsageError
-from windtunnel.lab import ownership, refusals
+from windtunnel.lab import cleaning, names, ownership, refusals, roles
+from windtunnel.lab.cleaning import Inventory
+from windtunnel.lab.order import Order
+from windtunnel.lab.patience import pauses_s
 from windtunnel.lab.progress import Progress
 from windtunnel.lab.quantities import format_bytes, format_duration
-from windtunnel.lab.target import Target
+from windtunnel.lab.target import LOCAL_REGION, Target
+from windtunnel.lab.uploading import Bucket
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.literals import ProductionVariantInstanceTypeType
@@ -32,101 +30,7 @@ if TYPE_CHECKING:
 
 # The SDKs' own name for an endpoint's only variant.
 VARIANT_NAME = "AllTraffic"
-# The patterns of botocore's sagemaker model: EndpointName, EnvironmentKey, RoleArn.
-_ENDPOINT_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
-_ENVIRONMENT_KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_ROLE_ARN = re.compile(r"arn:aws[a-z\-]*:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+")
-_ROLE_NAME = re.compile(r"[a-zA-Z_0-9+=,.@\-]{1,64}")
-# S3's naming rules for general purpose buckets: two dots in a row or an IPv4 address are none.
-_BUCKET_NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9-]+")
-_NAME_CHARACTERS_MAX = 63
 _PENDING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be deployed, and as what."""
-
-    archive: Path
-    endpoint_name: str
-    environment: Mapping[str, str] = field(default_factory=dict)
-    # Two vCPU: the smallest size that is not throttled to a share of a core.
-    instance_type: str = "ml.c5.large"
-    instance_count: int = 1
-    image: str | None = None
-    role: str | None = None
-    bucket: str | None = None
-    study: str | None = None
-
-
-def parse_environment(pairs: Sequence[str]) -> dict[str, str]:
-    """Return a container's environment from `KEY=VALUE` words."""
-    environment: dict[str, str] = {}
-    for pair in pairs:
-        key, separator, value = pair.partition("=")
-        if not separator or not _ENVIRONMENT_KEY.fullmatch(key):
-            raise UsageError(f"--env {pair!r} is not KEY=VALUE with a name like OMP_NUM_THREADS.")
-        if key in environment:
-            raise UsageError(f"--env names {key} twice.")
-        if max(len(key), len(value)) > limits.MODEL_ENVIRONMENT_CHARACTERS_MAX:
-            raise UsageError(
-                f"--env {key}: SageMaker takes names and values of at most "
-                f"{limits.MODEL_ENVIRONMENT_CHARACTERS_MAX} characters."
-            )
-        environment[key] = value
-    if len(environment) > limits.MODEL_ENVIRONMENT_COUNT_MAX:
-        raise UsageError(
-            f"SageMaker takes at most {limits.MODEL_ENVIRONMENT_COUNT_MAX} environment variables."
-        )
-    return environment
-
-
-def check_order(order: Order) -> None:
-    """Refuse an order that cannot be right, before any call is made."""
-    check_endpoint_name(order.endpoint_name)
-    if not _INSTANCE_TYPE.fullmatch(order.instance_type):
-        raise UsageError(
-            f"--instance-type {order.instance_type!r} is not a name like ml.c5.xlarge."
-        )
-    if order.instance_count < 1:
-        raise UsageError("--instance-count must be at least 1.")
-    if order.role is not None and not (
-        _ROLE_ARN.fullmatch(order.role) or _ROLE_NAME.fullmatch(order.role)
-    ):
-        raise UsageError(f"--role {order.role!r} is neither a role's name nor its ARN.")
-    if order.bucket is not None and not _BUCKET_NAME.fullmatch(order.bucket):
-        raise UsageError(
-            f"--bucket {order.bucket!r} is no bucket name: 3 to 63 lower-case letters, digits, "
-            "hyphens and single dots, a letter or digit first and last, and no IP address."
-        )
-    _check_archive(order.archive)
-
-
-def check_endpoint_name(name: str) -> None:
-    """Refuse a name that SageMaker would refuse."""
-    if not _ENDPOINT_NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} is no endpoint name: letters, digits and single hyphens between them, "
-            "63 characters at most."
-        )
-
-
-def _check_archive(path: Path) -> None:
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            first = archive.next()
-    except (tarfile.ReadError, EOFError) as error:
-        raise UsageError(
-            f"{path} is not a gzip-compressed tar archive: make one with "
-            "`tar -czf model.tar.gz -C MODEL_DIRECTORY .`."
-        ) from error
-    except OSError as error:
-        raise UsageError(
-            f"The archive {path} cannot be read: {error.strerror or error}."
-        ) from error
-    if first is None:
-        raise UsageError(f"The archive {path} is empty.")
 
 
 @dataclass(frozen=True)
@@ -145,27 +49,50 @@ class Deployed:
     seconds: float
 
 
+@dataclass(frozen=True)
+class _Needs:
+    """What a deployment is made from, found before anything is made."""
+
+    role_arn: str
+    image: str
+    bucket: Bucket
+
+
 class Deployment:
     """One order being carried out."""
 
     def __init__(self, target: Target, order: Order, progress: Progress) -> None:
         self.made: list[str] = []
+        # Named before each call: a call that is cut short may have made its thing all the same.
+        self._begun = Inventory()
+        self._needs: _Needs | None = None
         self._target = target
         self._order = order
         self._progress = progress
         self._sagemaker = target.sagemaker()
         self._tags = ownership.tags(order.endpoint_name, order.study)
 
+    def prepare(self) -> None:
+        """Find the role, the image and the bucket, or say what is in the way; make nothing."""
+        self._needs = _Needs(
+            role_arn=roles.role_arn(self._target, self._order.role),
+            image=self._image(),
+            bucket=Bucket(self._target, self._order.bucket),
+        )
+        self._refuse_existing()
+        self._needs.bucket.find()
+
     def run(self) -> Deployed:
         """Make everything and wait until the endpoint is in service."""
+        if self._needs is None:
+            self.prepare()
+        needs = self._needs
+        assert needs is not None
         began_s = time.monotonic()
         order = self._order
-        role_arn = self._role_arn()
-        image = order.image or images.tensorflow_inference(self._target.region)
-        self._refuse_existing()
-        url = self._upload()
-        name = _unique_name(order.endpoint_name)
-        self._create_model(name, url, image, role_arn)
+        url = self._upload(needs.bucket)
+        name = names.unique(order.endpoint_name)
+        self._create_model(name, url, needs)
         self._create_endpoint(name)
         self._progress.step(f"Waiting for {order.endpoint_name} to be in service")
         answer = self._wait_in_service(began_s)
@@ -179,95 +106,89 @@ class Deployment:
             endpoint_config_name=name,
             model_name=name,
             model_data_url=url,
-            image=image,
+            image=needs.image,
             instance_type=order.instance_type,
             instance_count=order.instance_count,
             status=answer["EndpointStatus"],
             seconds=round(elapsed_s, 3),
         )
 
-    def _role_arn(self) -> str:
-        role = self._order.role
-        if role is None:
-            if self._target.kind == "aws":
-                raise UsageError("--role is needed on AWS: the role that the model runs as.")
-            role = "windtunnel"
-        if role.startswith("arn:"):
-            return role
-        partition = self._target.session.get_partition_for_region(self._target.region)
-        return f"arn:{partition}:iam::{self._target.account}:role/{role}"
+    def undo(self) -> None:
+        """Remove what was made, the last first; what could not be removed is in `left`."""
+        for part in list(self._begun.parts()):
+            if not part.endpoints or self._made_endpoint():
+                cleaning.remove(self._target, part, self._progress)
+            self._begun.drop(part)
+
+    def left(self) -> list[str]:
+        """Return what was begun and not removed, one line a thing."""
+        return self._begun.lines()
+
+    def _image(self) -> str:
+        order, target = self._order, self._target
+        if order.image is not None:
+            return order.image
+        if target.kind == "local":
+            found = images.tensorflow_inference(target.region)
+            found = found or images.tensorflow_inference(LOCAL_REGION)
+        else:
+            found = images.tensorflow_inference(target.region, order.instance_type)
+        if found is None:
+            raise UsageError(
+                f"No TensorFlow image of AWS is known for {target.region}: name one with --image."
+            )
+        return found
 
     def _refuse_existing(self) -> None:
         name = self._order.endpoint_name
-        with refusals.explained(f"endpoint {name}"):
-            try:
-                answer = self._sagemaker.describe_endpoint(EndpointName=name)
-            except ClientError as error:
-                if refusals.is_missing(error):
-                    return
-                raise
-        raise UsageError(
-            f"There is an endpoint {name} already ({answer['EndpointStatus']}): choose another "
-            f"name, or delete it first; `windtunnel clean --endpoint-name {name}` does if "
-            "Windtunnel made it."
-        )
-
-    def _upload(self) -> str:
-        order, target = self._order, self._target
-        bucket = order.bucket or ownership.default_bucket(target.region, target.account)
-        key = (
-            f"{ownership.OBJECT_PREFIX}{order.endpoint_name}/"
-            f"{_unique_name('', now_s=time.time())}/{order.archive.name}"
-        )
-        url = f"s3://{bucket}/{key}"
-        client = target.s3()
-        self._progress.step(f"Uploading {order.archive.name}")
-        with refusals.explained(f"bucket {bucket}"):
-            try:
-                # The default bucket's name can be guessed, so somebody else may hold it and wait.
-                client.head_bucket(Bucket=bucket, **self._owner())
-            except ClientError as error:
-                if not refusals.is_missing(error) or order.bucket is not None:
-                    raise
-                self._create_bucket(bucket)
-        with refusals.explained(f"the upload to {url}"):
-            try:
-                client.upload_file(
-                    str(order.archive),
-                    bucket,
-                    key,
-                    ExtraArgs={"Metadata": ownership.OBJECT_METADATA},
-                )
-            except S3UploadFailedError as error:
-                raise NotReadyError(f"The upload to {url} failed: {error}") from error
-        self.made.append(url)
-        size = order.archive.stat().st_size
-        self._progress.done(f"Uploaded {order.archive.name} ({format_bytes(size)}) to {url}")
-        return url
-
-    def _owner(self) -> dict[str, str]:
-        """Return what has S3 refuse another account's bucket, unless the bucket was named."""
-        return {} if self._order.bucket else {"ExpectedBucketOwner": self._target.account}
-
-    def _create_bucket(self, bucket: str) -> None:
-        client, region = self._target.s3(), self._target.region
-        if region == "us-east-1":
-            # S3 refuses a location constraint that names its first region.
-            client.create_bucket(Bucket=bucket)
-        else:
-            client.create_bucket(
-                Bucket=bucket,
-                CreateBucketConfiguration={"LocationConstraint": region},  # type: ignore[typeddict-item]
+        answer = self._describe()
+        if answer is not None:
+            raise UsageError(
+                f"There is an endpoint {name} already ({answer['EndpointStatus']}): choose another "
+                f"name, or delete it first; `windtunnel clean{self._target.words} --endpoint-name "
+                f"{name}` does if Windtunnel made it."
             )
 
-    def _create_model(self, name: str, url: str, image: str, role_arn: str) -> None:
+    def _describe(self) -> "DescribeEndpointOutputTypeDef | None":
+        name = self._order.endpoint_name
+        with refusals.explained(f"endpoint {name}"):
+            try:
+                return self._sagemaker.describe_endpoint(EndpointName=name)
+            except ClientError as error:
+                if refusals.is_missing(error):
+                    return None
+                raise
+
+    def _made_endpoint(self) -> bool:
+        """Say whether the endpoint of that name is ours: somebody may have been faster."""
+        answer = self._describe()
+        return answer is not None and answer["EndpointConfigName"] in self._begun.endpoint_configs
+
+    def _upload(self, bucket: Bucket) -> str:
+        archive = self._order.archive
+        if bucket.is_missing:
+            self._progress.step(f"Creating bucket {bucket.name}")
+            bucket.make()
+            self._progress.done(f"Created bucket {bucket.name}, which stays")
+        key = bucket.key_for(self._order.endpoint_name, archive)
+        url = f"s3://{bucket.name}/{key}"
+        self._progress.step(f"Uploading {archive.name}")
+        self._begun.objects.append((bucket.name, key))
+        bucket.upload(archive, key)
+        self.made.append(url)
+        size = archive.stat().st_size
+        self._progress.done(f"Uploaded {archive.name} ({format_bytes(size)}) to {url}")
+        return url
+
+    def _create_model(self, name: str, url: str, needs: _Needs) -> None:
         self._progress.step(f"Creating model {name}")
+        self._begun.models.append(name)
         with refusals.explained(f"model {name}"):
             self._sagemaker.create_model(
                 ModelName=name,
-                ExecutionRoleArn=role_arn,
+                ExecutionRoleArn=needs.role_arn,
                 PrimaryContainer={
-                    "Image": image,
+                    "Image": needs.image,
                     "ModelDataUrl": url,
                     "Environment": dict(self._order.environment),
                 },
@@ -282,6 +203,7 @@ class Deployment:
             f"Creating endpoint {order.endpoint_name}: {order.instance_count} x "
             f"{order.instance_type}"
         )
+        self._begun.endpoint_configs.append(name)
         with refusals.explained(f"endpoint configuration {name}"):
             self._sagemaker.create_endpoint_config(
                 EndpointConfigName=name,
@@ -297,6 +219,7 @@ class Deployment:
                 Tags=self._tags,
             )
         self.made.append(f"endpoint configuration {name}")
+        self._begun.endpoints.append(order.endpoint_name)
         with refusals.explained(f"endpoint {order.endpoint_name}"):
             self._sagemaker.create_endpoint(
                 EndpointName=order.endpoint_name, EndpointConfigName=name, Tags=self._tags
@@ -305,31 +228,25 @@ class Deployment:
 
     def _wait_in_service(self, began_s: float) -> "DescribeEndpointOutputTypeDef":
         name = self._order.endpoint_name
-        local = self._target.kind == "local"
-        poll_s = limits.DEPLOY_POLL_LOCAL_S if local else limits.DEPLOY_POLL_AWS_S
-        while True:
+        for pause_s in pauses_s(self._target.kind):
             with refusals.explained(f"endpoint {name}"):
                 answer = self._sagemaker.describe_endpoint(EndpointName=name)
             status = answer["EndpointStatus"]
             if status == "InService":
                 return answer
             if status not in _PENDING:
-                reason = answer.get("FailureReason", "SageMaker gives no reason")
-                raise NotReadyError(
-                    f"Endpoint {name} is {status}: {reason} Look at its logs, then remove it with "
-                    f"`windtunnel clean --endpoint-name {name}`."
-                )
+                reason = answer.get("FailureReason", "SageMaker gives no reason.")
+                raise NotReadyError(f"Endpoint {name} is {status}: {reason} {self._advice()}")
             if time.monotonic() - began_s > limits.DEPLOY_TIMEOUT_S:
                 raise NotReadyError(
                     f"Endpoint {name} is still {status} after "
-                    f"{format_duration(limits.DEPLOY_TIMEOUT_S)}; it is left as it is."
+                    f"{format_duration(limits.DEPLOY_TIMEOUT_S)}."
                 )
-            time.sleep(poll_s)
+            time.sleep(pause_s)
+        raise AssertionError("the pauses have no end")
 
-
-def _unique_name(stem: str, now_s: float | None = None) -> str:
-    """Return a name that no other deployment makes, sorted by time and short enough."""
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now_s))
-    suffix = f"{stamp}-{secrets.token_hex(3)}"
-    head = stem[: _NAME_CHARACTERS_MAX - len(suffix) - 1].rstrip("-")
-    return f"{head}-{suffix}" if head else suffix
+    def _advice(self) -> str:
+        name = self._order.endpoint_name
+        if self._target.kind == "aws":
+            return f"Its logs are in CloudWatch's log group /aws/sagemaker/Endpoints/{name}."
+        return f"Look at its logs, then remove it with `windtunnel clean --endpoint-name {name}`."

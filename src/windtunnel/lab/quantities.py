@@ -77,6 +77,13 @@ def format_percent(share: float) -> str:
     return f"{_digits(share * 100)}%"
 
 
+def format_usd(usd: float) -> str:
+    """Return US dollars: cents always, and what a price list says beyond them."""
+    text = f"{usd:,.4f}".rstrip("0")
+    whole, _, cents = text.partition(".")
+    return f"${whole}.{cents:<02}"
+
+
 def _digits(value: float) -> str:
     for digits, bound in ((2, 9.995), (1, 99.95)):
         if abs(value) < bound:

@@ -12,6 +12,7 @@ from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
     NoRegionError,
@@ -36,6 +37,17 @@ _CREDENTIAL_CODES = frozenset(
 )
 
 
+# Whoever the caller is, it is not allowed to them.
+_DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_DENIED_STATUS = 403
+# What botocore says, without a class of its own, of new credentials that have expired already.
+_EXPIRED_AGAIN = "refreshed credentials are still expired"
+
+
+class DeniedError(WindtunnelError):
+    """The caller is known, and may not do this."""
+
+
 def code_of(error: ClientError) -> str:
     """Return AWS's code of a refusal."""
     return str(error.response.get("Error", {}).get("Code", ""))
@@ -55,9 +67,17 @@ def is_missing(error: ClientError) -> bool:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     return (
         status == 404  # noqa: PLR2004 - S3 answers HEAD with a bare status
-        or code_of(error) in {"ResourceNotFound", "NoSuchBucket", "NoSuchKey"}
+        or code_of(error) in {"ResourceNotFound", "NoSuchBucket", "NoSuchKey", "NoSuchEntity"}
         or ("could not find" in words or "not found" in words or "does not exist" in words)
     )
+
+
+def is_denied(error: ClientError) -> bool:
+    """Say whether a refusal means that the caller, though known, may not do this."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    code = code_of(error)
+    # S3 answers HEAD with a bare status.
+    return code in _DENIED_CODES or (status == _DENIED_STATUS and code in {"403", "Forbidden"})
 
 
 @contextlib.contextmanager
@@ -71,8 +91,14 @@ def explained(what: str) -> Iterator[None]:
             raise NotReadyError(
                 f"The credentials were refused when asking for {what}: {message_of(error)} ({code})"
             ) from error
-        raise WindtunnelError(f"Asking for {what} failed: {message_of(error)} ({code})") from error
-    except (NoCredentialsError, TokenRetrievalError, UnauthorizedSSOTokenError) as error:
+        kind = DeniedError if is_denied(error) else WindtunnelError
+        raise kind(f"Asking for {what} failed: {message_of(error)} ({code})") from error
+    except (
+        CredentialRetrievalError,
+        NoCredentialsError,
+        TokenRetrievalError,
+        UnauthorizedSSOTokenError,
+    ) as error:
         raise NotReadyError(
             f"No AWS credentials can be used ({error}): configure some, or use --profile."
         ) from error
@@ -82,5 +108,12 @@ def explained(what: str) -> Iterator[None]:
         raise NotReadyError(f"Nothing answered when asking for {what}: {error}") from error
     except ReadTimeoutError as error:
         raise WindtunnelError(f"No answer came in time when asking for {what}: {error}") from error
+    except RuntimeError as error:
+        if _EXPIRED_AGAIN not in str(error):
+            raise
+        raise NotReadyError(
+            f"The AWS credentials have expired, and so have those that renewed them (when asking "
+            f"for {what}): sign in again."
+        ) from error
     except BotoCoreError as error:
         raise WindtunnelError(f"Asking for {what} failed: {error}") from error

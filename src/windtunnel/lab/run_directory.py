@@ -5,7 +5,7 @@
     requests.parquet  every request: its three moments, status, size, worker and kind of error
     report.html       all of it for a person
 
-Rule: a directory that holds a run is never written over.
+Rule: a run gets a directory to itself; nothing that is in one already is mixed with it.
 """
 
 import json
@@ -63,9 +63,17 @@ class RunDirectory:
         self._requests = path / "requests.parquet"
 
     def check(self) -> None:
-        """Refuse a directory that holds a run already."""
+        """Refuse a directory that holds anything already."""
         if self._asked.exists() or self._summary.exists():
             raise UsageError(f"--out {self.path} holds a run already: name another directory.")
+        try:
+            is_taken = self.path.exists() and any(self.path.iterdir())
+        except OSError as error:
+            raise UsageError(
+                f"--out {self.path} cannot be used: {error.strerror or error}."
+            ) from error
+        if is_taken:
+            raise UsageError(f"--out {self.path} is not empty: name a new directory.")
 
     def prepare(self) -> None:
         """Make the directory, or say why it cannot be the one."""

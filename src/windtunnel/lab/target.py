@@ -2,23 +2,27 @@
 
 A local target sees nothing of the world outside its home: no AWS_* variable, no proxy, no profile
 or config file can lead a call elsewhere, and the home's own key pair signs it. An AWS target is
-what boto3 makes of the same words; the one thing refused is a loopback address that nobody named
-on this command line, left over from a shell that was once pointed at a local cloud.
+what boto3 makes of the same words, its credentials renewed by boto3 for as long as it can; an
+address named with --endpoint-url stands for every service, those that hand out credentials
+included. The one thing refused is a loopback address that nobody named on this command line, left
+over from a shell that was once pointed at a local cloud.
 """
 
 import ipaddress
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import ProfileNotFound
 
-from windtunnel.aws import sigv4
+from windtunnel.aws import prices, sigv4
 from windtunnel.core import limits
 from windtunnel.core.errors import NotReadyError, UsageError
 from windtunnel.core.home import ACCOUNT_ID, Home
@@ -33,12 +37,7 @@ if TYPE_CHECKING:
 # What `up` is in unless it is told another.
 LOCAL_REGION = "us-east-1"
 # What may carry an address of its own from the environment or a config file.
-_SERVICES: tuple[Literal["sagemaker", "sagemaker-runtime", "s3", "sts"], ...] = (
-    "sagemaker",
-    "sagemaker-runtime",
-    "s3",
-    "sts",
-)
+_SERVICES = ("sagemaker", "sagemaker-runtime", "s3", "sts", "iam")
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,10 @@ class Target:
     config: Config
     # Of a local cloud: where it keeps everything.
     home: Home | None = None
+    # On AWS: who calls, as STS says it.
+    caller_arn: str = ""
+    # The options that lead another command to the same place, each after a space.
+    words: str = ""
 
     @property
     def name(self) -> str:
@@ -97,12 +100,43 @@ class Target:
         """Return a client that says who is calling."""
         return self.session.client("sts", endpoint_url=self.endpoint_url, config=self.config)
 
+    def iam(self) -> Any:  # noqa: ANN401 - boto3's own types for IAM are no dependency of ours
+        """Return a client that looks up roles."""
+        return self.session.client("iam", endpoint_url=self.endpoint_url, config=self.config)
+
+    def price_list(self) -> Any:  # noqa: ANN401 - likewise
+        """Return a client of AWS's price list, which can be done without and so is not patient."""
+        config = self.config.merge(
+            Config(
+                retries={"total_max_attempts": 2, "mode": "standard"},
+                connect_timeout=limits.PRICE_LIST_TIMEOUT_S,
+                read_timeout=limits.PRICE_LIST_TIMEOUT_S,
+            )
+        )
+        return self.session.client(
+            "pricing",
+            region_name=prices.API_REGION,
+            endpoint_url=self.endpoint_url,
+            config=config,
+        )
+
+    @property
+    def renews_credentials(self) -> bool:
+        """Whether boto3 gets new credentials by itself before these expire."""
+        return isinstance(self.session.get_credentials(), RefreshableCredentials)
+
+    def credentials_expire_within(self, span_s: float) -> bool:
+        """Say whether credentials that can be renewed should be."""
+        found: Any = self.session.get_credentials()
+        return self.renews_credentials and bool(found.refresh_needed(refresh_in=span_s))
+
     def signing_credentials(self) -> sigv4.Credentials:
-        """Return the credentials as they are now; temporary ones are not renewed behind this."""
+        """Return the credentials as they are now, renewed where they can be and must be."""
         found = self.session.get_credentials()
         if found is None:
             raise NotReadyError("No AWS credentials were found: configure some, or use --profile.")
-        frozen = found.get_frozen_credentials()
+        with explained("new credentials"):
+            frozen = found.get_frozen_credentials()
         assert frozen.access_key is not None, "a chain that finds credentials finds a key"
         assert frozen.secret_key is not None
         return sigv4.Credentials(frozen.access_key, frozen.secret_key, frozen.token)
@@ -153,38 +187,80 @@ def _session_without_surroundings() -> botocore.session.Session:
     return session
 
 
+class _SessionOfOneAddress(botocore.session.Session):
+    """A session whose every client goes to one address, those of credential providers included."""
+
+    endpoint_url: str | None = None
+
+    def create_client(self, *words: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore's own
+        if options.get("endpoint_url") is None:
+            options["endpoint_url"] = self.endpoint_url
+        return super().create_client(*words, **options)
+
+
 def _open_aws(options: TargetOptions) -> Target:
     if options.home is not None:
         raise UsageError("--home is for --cloud local.")
+    # Control calls are patient with throttling: botocore's standard mode, which besides learns how
+    # often it may call.
+    config = Config(retries={"total_max_attempts": limits.CONTROL_ATTEMPTS_MAX, "mode": "adaptive"})
+    if options.endpoint_url is not None and _check_url(options.endpoint_url):
+        config = config.merge(Config(proxies={}, s3={"addressing_style": "path"}))
+    inner = _SessionOfOneAddress()
+    inner.endpoint_url = options.endpoint_url
+    inner.set_default_client_config(config)
     try:
-        session = boto3.Session(profile_name=options.profile, region_name=options.region)
+        session = boto3.Session(
+            botocore_session=inner, profile_name=options.profile, region_name=options.region
+        )
     except ProfileNotFound as error:
         raise UsageError(f"There is no AWS profile {options.profile!r} here.") from error
-    if session.region_name is None:
+    region = session.region_name
+    if region is None:
         raise UsageError("No AWS region is configured: name one with --region.")
-    config = Config()
     if options.endpoint_url is None:
         _refuse_stray_loopback(session)
-    elif urlsplit(options.endpoint_url).scheme not in {"http", "https"}:
-        raise UsageError(f"--endpoint-url {options.endpoint_url!r} is not an http(s) URL.")
-    elif is_loopback(options.endpoint_url):
-        config = Config(proxies={}, s3={"addressing_style": "path"})
     with explained("the caller's identity"):
         sts = session.client("sts", endpoint_url=options.endpoint_url, config=config)
-        account = sts.get_caller_identity()["Account"]
+        identity = sts.get_caller_identity()
     return Target(
         kind="aws",
-        account=account,
-        region=session.region_name,
+        account=identity["Account"],
+        region=region,
         endpoint_url=options.endpoint_url,
         session=session,
         config=config,
+        caller_arn=identity["Arn"],
+        words=_words(options, region),
     )
+
+
+def _check_url(url: str) -> bool:
+    """Refuse what is no address; say whether it is one of this machine."""
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise UsageError(f"--endpoint-url {url!r} is not an http(s) URL.")
+    return is_loopback(url)
+
+
+def _words(options: TargetOptions, region: str) -> str:
+    pairs = {
+        "--cloud": "aws",
+        "--profile": options.profile,
+        "--region": region,
+        "--endpoint-url": options.endpoint_url,
+    }
+    return "".join(f" {name} {shlex.quote(value)}" for name, value in pairs.items() if value)
 
 
 def _refuse_stray_loopback(session: boto3.Session) -> None:
     for service in _SERVICES:
-        url = session.client(service).meta.endpoint_url
+        client: Any = session.client(service)  # type: ignore[call-overload]
+        url = client.meta.endpoint_url
         if is_loopback(url):
             raise UsageError(
                 f"--cloud aws would send {service} calls to {url}, an address of this machine "

@@ -1,9 +1,10 @@
-"""A small AWS of the lab's tests: enough SageMaker, Runtime, S3 and STS to be deployed to.
+"""A small AWS of the lab's tests: enough of its services to be deployed to and to be billed by.
 
 It is a fake of the outside world. It speaks over a real socket, keeps what it is told in
 dictionaries, and remembers every request, so that a test can say what was asked and by whom.
 """
 
+import datetime as dt
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -56,6 +57,13 @@ class FakeAws:
     # What an endpoint becomes, one status a DescribeEndpoint; the last one stays.
     statuses: list[str] = field(default_factory=lambda: ["Creating", "InService"])
     failure_reason: str = ""
+    # Who calls, and the roles that IAM knows, by name.
+    caller: str = f"arn:aws:iam::{ACCOUNT}:root"
+    roles: dict[str, str] = field(default_factory=dict)
+    # What the price list holds, product by product; None: the caller may not ask it.
+    products: list[str] | None = None
+    # Looks at each request first, and may refuse it.
+    gate: Callable[[Asked], None] = lambda _asked: None
     # What an invocation answers: status, headers, body.
     answer: Callable[[Asked], tuple[int, dict[str, str], bytes]] = lambda asked: (
         200,
@@ -74,6 +82,10 @@ class FakeAws:
             "EndpointConfig": self.configs,
             "Endpoint": self.endpoints,
         }
+        if action == "GetProducts":
+            if self.products is None:
+                raise Refusal("You may not ask for prices.", "AccessDeniedException")
+            return {"FormatVersion": "aws_v1", "PriceList": self.products}
         if action == "ListTags":
             return {"Tags": self.tags.get(words["ResourceArn"], [])}
         for kind in sorted(kinds, key=len, reverse=True):
@@ -148,6 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
                 asked.action = parse_qs(body.decode()).get("Action", ["ListBuckets"])[0]
         self.aws.asked.append(asked)
         try:
+            self.aws.gate(asked)
             if target:
                 answer = self.aws.sagemaker(asked.action, json.loads(body))
                 self._answer(200, json.dumps(answer).encode(), "application/x-amz-json-1.1")
@@ -155,7 +168,11 @@ class _Handler(BaseHTTPRequestHandler):
                 status, extra, answer_body = self.aws.answer(asked)
                 self._answer(status, answer_body, **extra)
             elif asked.action == "GetCallerIdentity":
-                self._answer(200, _IDENTITY.encode(), "text/xml")
+                self._answer(200, _identity(self.aws.caller).encode(), "text/xml")
+            elif asked.action == "AssumeRole":
+                self._answer(200, _session_of_a_role().encode(), "text/xml")
+            elif asked.action == "GetRole":
+                self._get_role(parse_qs(body.decode())["RoleName"][0])
             else:
                 self._s3(asked, path)
         except Refusal as refusal:
@@ -169,6 +186,18 @@ class _Handler(BaseHTTPRequestHandler):
             # BaseHTTPRequestHandler has sent the 100 already.
             pass
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _get_role(self, name: str) -> None:
+        arn = self.aws.roles.get(name)
+        if arn is None:
+            text = (
+                "<ErrorResponse><Error><Code>NoSuchEntity</Code>"
+                f"<Message>The role with name {name} cannot be found.</Message></Error>"
+                "</ErrorResponse>"
+            )
+            self._answer(404, text.encode(), "text/xml")
+        else:
+            self._answer(200, _role(name, arn).encode(), "text/xml")
 
     def _s3_action(self) -> str:
         return f"s3:{self.command}"
@@ -219,9 +248,25 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-_IDENTITY = f"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
-<GetCallerIdentityResult><Arn>arn:aws:iam::{ACCOUNT}:root</Arn><UserId>{ACCOUNT}</UserId>
+def _identity(arn: str) -> str:
+    return f"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<GetCallerIdentityResult><Arn>{arn}</Arn><UserId>{ACCOUNT}</UserId>
 <Account>{ACCOUNT}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"""
+
+
+def _session_of_a_role() -> str:
+    expiration = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat()
+    return f"""<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<AssumeRoleResult><Credentials><AccessKeyId>ASIAROLE</AccessKeyId>
+<SecretAccessKey>secret</SecretAccessKey><SessionToken>token-of-a-role</SessionToken>
+<Expiration>{expiration}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"""
+
+
+def _role(name: str, arn: str) -> str:
+    return f"""<GetRoleResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">
+<GetRoleResult><Role><Path>/</Path><RoleName>{name}</RoleName><RoleId>AROA0000000000000000</RoleId>
+<Arn>{arn}</Arn><CreateDate>2026-01-01T00:00:00Z</CreateDate></Role></GetRoleResult>
+</GetRoleResponse>"""
 
 
 @pytest.fixture
@@ -278,6 +323,24 @@ def payload_file(tmp_path: Path) -> Path:
     path = tmp_path / "payload.json"
     path.write_text('{"instances": [[1.0, 2.0]]}')
     return path
+
+
+@pytest.fixture
+def to_aws(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the words that lead a command to the fake as to AWS, with a key pair that lasts."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "AKIACALLER",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("windtunnel.core.limits.DEPLOY_POLL_AWS_FIRST_S", 0.01)
+    aws.caller = f"arn:aws:sts::{ACCOUNT}:assumed-role/Builder/me"
+    aws.roles["Builder"] = f"arn:aws:iam::{ACCOUNT}:role/service-role/Builder"
+    return ["--cloud", "aws", "--region", "us-east-1", "--endpoint-url", aws.url]
 
 
 @dataclass

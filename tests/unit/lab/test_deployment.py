@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from windtunnel.core.errors import UsageError
-from windtunnel.lab import deployment
+from windtunnel.lab import names
+from windtunnel.lab.order import Order, check_order, parse_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,7 +203,7 @@ def test_a_failed_deployment_tells_a_script_what_it_left(
 @pytest.mark.parametrize("bucket", ["abc", "a" * 63, "my.bucket-1", "1.2.3.4.5"])
 def test_a_bucket_that_s3_takes_is_taken(archive: Path, bucket: str) -> None:
     """A rule that is stricter than S3's locks people out of their own buckets."""
-    deployment.check_order(deployment.Order(archive, "unet", bucket=bucket))
+    check_order(Order(archive, "unet", bucket=bucket))
 
 
 def _refusal(message: str) -> Exception:
@@ -213,13 +214,13 @@ def _refusal(message: str) -> Exception:
 
 def test_names_stay_within_sagemakers_limit() -> None:
     """A long endpoint name must not make the model's name too long."""
-    name = deployment._unique_name("e" * 63)
+    name = names.unique("e" * 63)
 
     assert len(name) <= 63
-    assert name != deployment._unique_name("e" * 63)
+    assert name != names.unique("e" * 63)
 
 
 def test_an_environment_of_too_many_variables_is_refused() -> None:
     """CreateModel would refuse it after the upload."""
     with pytest.raises(UsageError, match="at most 100"):
-        deployment.parse_environment([f"K{number}=1" for number in range(101)])
+        parse_environment([f"K{number}=1" for number in range(101)])

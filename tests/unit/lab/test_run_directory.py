@@ -107,3 +107,16 @@ def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="of format 2"):
         directory.read()
+
+
+def test_a_run_gets_a_directory_to_itself(tmp_path: Path) -> None:
+    """Somebody's home directory, named by a slip, must not be sprinkled with a run's files."""
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(UsageError, match="is not empty"):
+        RunDirectory(tmp_path).check()
+    with pytest.raises(UsageError, match="cannot be used"):
+        RunDirectory(tmp_path / "notes.txt").check()
+    RunDirectory(tmp_path / "empty").prepare()
+    RunDirectory(tmp_path / "new" / "run").prepare()

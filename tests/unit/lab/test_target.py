@@ -1,7 +1,7 @@
 """Where calls go, whatever the surroundings say."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -121,6 +121,56 @@ def test_aws_takes_its_account_from_the_callers_own_credentials(
 
     assert (target.kind, target.account, target.region) == ("aws", "000000000000", "eu-west-1")
     assert "Credential=AKIAENVIRONMENT/" in aws.asked[0].headers["authorization"]
+
+
+def test_an_address_that_was_named_stands_for_every_service(
+    aws: "FakeAws", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whoever names an address means all calls, also the one that gets a role's credentials."""
+    config = tmp_path / "config"
+    config.write_text(
+        "[profile me]\naws_access_key_id = AKIAME\naws_secret_access_key = x\n"
+        "[profile builder]\nrole_arn = arn:aws:iam::000000000000:role/Builder\n"
+        f"source_profile = me\nendpoint_url = {_NOWHERE}\n"
+    )
+    _aws_environment(
+        monkeypatch,
+        AWS_CONFIG_FILE=str(config),
+        AWS_ENDPOINT_URL=_NOWHERE,
+        AWS_ENDPOINT_URL_STS=_NOWHERE,
+        AWS_ENDPOINT_URL_SAGEMAKER=_NOWHERE,
+        HTTP_PROXY=_NOWHERE,
+    )
+
+    options = TargetOptions(cloud="aws", profile="builder", endpoint_url=aws.url)
+    target = open_target(options)
+    target.sagemaker().list_models()
+    target.iam().get_role(RoleName=aws.roles.setdefault("r", "arn:aws:iam::0:role/r")[-1])
+
+    assert aws.actions() == ["AssumeRole", "GetCallerIdentity", "ListModels", "GetRole"]
+    assert "Credential=AKIAME/" in aws.asked[0].headers["authorization"]
+    for asked in aws.asked[1:]:
+        assert asked.headers["x-amz-security-token"] == "token-of-a-role"
+    assert target.renews_credentials
+    assert target.words == (
+        f" --cloud aws --profile builder --region eu-west-1 --endpoint-url {aws.url}"
+    )
+
+
+def test_control_calls_are_patient_and_an_invocation_is_made_once(
+    aws: "FakeAws", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A throttled look must not end a deployment; a repeated inference would hide a failure."""
+    _aws_environment(monkeypatch, AWS_MAX_ATTEMPTS="1", AWS_RETRY_MODE="legacy")
+
+    target = open_target(TargetOptions(cloud="aws", endpoint_url=aws.url))
+
+    configs: list[Any] = [target.sagemaker().meta.config, target.runtime().meta.config]
+    retries = [config.retries for config in configs]
+    assert [(each["mode"], each["total_max_attempts"]) for each in retries] == [
+        ("adaptive", 10),
+        ("standard", 1),
+    ]
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"])
