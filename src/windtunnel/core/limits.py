@@ -322,6 +322,10 @@ INVOKE_CLIENT_TIMEOUT_S = 70.0
 INVOKE_CONNECT_TIMEOUT_S = 10.0
 # A signature in use is renewed before it is this old; services accept SIGNATURE_SKEW_S.
 SIGNATURE_AGE_S_MAX = 240.0
+# Credentials that expire within this are renewed during a run: longer than any signature is used.
+CREDENTIALS_RENEWAL_S = 300.0
+# How often the time that they have left is looked at, and so how often they are renewed at most.
+CREDENTIALS_CHECK_S = 5.0
 # A closed user whose connection was refused waits this long before the next try, twice as long
 # each time: without a pause a dead endpoint would be asked 10,000 times a second.
 RECONNECT_PAUSE_FIRST_S = 0.05

@@ -1,7 +1,8 @@
 """Runs a plan in load processes of its own, and gathers what they measured.
 
 The processes are started anew and tied to this one; this process never imports Locust. One plan
-is one head with its only node, or a master with workers, all on this machine.
+is one head with its only node, or a master with workers, all on this machine. Credentials that
+expire during the run are renewed here and handed to every load process before they do.
 """
 
 import asyncio
@@ -13,15 +14,15 @@ import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from windtunnel.aws import sigv4
 from windtunnel.core import limits
-from windtunnel.core.errors import NotReadyError
+from windtunnel.core.errors import NotReadyError, WindtunnelError
 from windtunnel.core.supervision import Supervisor, new_generation
 from windtunnel.lab.load.plan import Orders, Plan
 from windtunnel.lab.measurement import Measurement, WorkerOutcome
@@ -43,6 +44,18 @@ _COMPLAINT_LINES_MAX = 20
 _STOP_GRACE_S = 5.0
 
 
+class Signer(Protocol):
+    """Whose requests they are; credentials that can be renewed are, when asked for."""
+
+    def credentials_expire_within(self, span_s: float) -> bool:
+        """Say whether credentials that can be renewed should be."""
+        ...
+
+    def signing_credentials(self) -> sigv4.Credentials:
+        """Return the credentials as they are now, renewed where they must be."""
+        ...
+
+
 @dataclass(frozen=True)
 class Tick:
     """What one worker saw in the last second."""
@@ -58,11 +71,14 @@ class Tick:
 class Conductor:
     """One run in the making."""
 
-    def __init__(
-        self, plan: Plan, credentials: sigv4.Credentials, on_tick: Callable[[Tick], None]
-    ) -> None:
+    def __init__(self, plan: Plan, signer: Signer, on_tick: Callable[[Tick], None]) -> None:
+        # Why credentials could not be renewed, if so.
+        self.warnings: list[str] = []
         self._plan = plan
-        self._credentials = credentials
+        self._signer = signer
+        self._credentials = signer.signing_credentials()
+        # What load processes read their orders from.
+        self._pipes: list[int] = []
         self._on_tick = on_tick
         self._supervisor = Supervisor(new_generation("load"))
         self._complaints: list[str] = []
@@ -75,23 +91,30 @@ class Conductor:
 
     async def _run(self) -> Measurement:
         with tempfile.TemporaryDirectory(prefix="windtunnel-load-") as directory:
-            orders = Orders(self._plan, self._credentials, directory)
+            renewing = asyncio.create_task(self._renew())
             try:
-                head = await self._start(orders, "local" if self._plan.processes == 1 else "master")
+                role = "local" if self._plan.processes == 1 else "master"
+                head = await self._start(directory, role)
                 loop = asyncio.get_running_loop()
                 for number in (signal.SIGINT, signal.SIGTERM):
                     loop.add_signal_handler(number, self._interrupt, head)
-                events = await self._follow(head, orders)
+                events = await self._follow(head, directory)
             finally:
+                renewing.cancel()
                 await self._supervisor.stop_all(_STOP_GRACE_S)
+                for pipe in self._pipes:
+                    os.close(pipe)
             if "finished" not in events:
                 raise NotReadyError(
                     f"The load process ended before the run did:\n{self._complaint()}"
                 )
             return self._gather(Path(directory), events)
 
-    async def _start(self, orders: Orders, role: str, *words: str) -> Process:
+    async def _start(self, directory: str, role: str, *words: str) -> Process:
         read_end, write_end = os.pipe()
+        self._pipes.append(write_end)
+        # Whoever does not read must not keep the others waiting.
+        os.set_blocking(write_end, False)
         try:
             process = await self._supervisor.start(
                 [
@@ -104,9 +127,7 @@ class Conductor:
             )
         finally:
             os.close(read_end)
-        # Orders are a few hundred bytes, a pipe holds 64 KiB: this never waits.
-        with os.fdopen(write_end, "w") as pipe:
-            pipe.write(orders.to_text())
+        _tell(write_end, Orders(self._plan, self._credentials, directory).to_text())
         assert process.stderr is not None
         self._spawn_reader(process.stderr)
         return process
@@ -119,7 +140,7 @@ class Conductor:
 
         self._readers.add(asyncio.create_task(read()))
 
-    async def _follow(self, head: Process, orders: Orders) -> dict[str, dict[str, Any]]:
+    async def _follow(self, head: Process, directory: str) -> dict[str, dict[str, Any]]:
         """Act on what the head tells until it ends; return the last event of each name."""
         events: dict[str, dict[str, Any]] = {}
         assert head.stdout is not None
@@ -131,11 +152,31 @@ class Conductor:
                 self._on_tick(Tick(**event))
             elif name == "listening":
                 for _ in range(self._plan.processes):
-                    worker = await self._start(orders, "worker", str(event["port"]))
+                    worker = await self._start(directory, "worker", str(event["port"]))
                     assert worker.stdout is not None
                     self._spawn_reader(worker.stdout)
         await head.wait()
         return events
+
+    async def _renew(self) -> None:
+        """Renew credentials before they expire, for as long as the run goes on."""
+        signer = self._signer
+        while True:
+            await asyncio.sleep(limits.CREDENTIALS_CHECK_S)
+            if not signer.credentials_expire_within(limits.CREDENTIALS_RENEWAL_S):
+                continue
+            try:
+                # It may run a program, or ask a service.
+                fresh = await asyncio.to_thread(signer.signing_credentials)
+            except WindtunnelError as error:
+                warning = f"The credentials could not be renewed during the run: {error}"
+                if warning not in self.warnings:
+                    self.warnings.append(warning)
+                continue
+            if fresh != self._credentials:
+                self._credentials = fresh
+                for pipe in self._pipes:
+                    _tell(pipe, json.dumps(asdict(fresh)))
 
     def _interrupt(self, head: Process) -> None:
         """End the run early; when asked a second time, without what was measured."""
@@ -166,6 +207,13 @@ class Conductor:
 
     def _complaint(self) -> str:
         return "\n".join(self._complaints[-_COMPLAINT_LINES_MAX:])
+
+
+def _tell(pipe: int, line: str) -> None:
+    """Write a line to a load process: a few kilobytes, of which a pipe holds 64."""
+    # One that has ended, or reads no more, is lost to the run already, which notices it elsewhere.
+    with contextlib.suppress(BrokenPipeError, BlockingIOError):
+        os.write(pipe, f"{line}\n".encode())
 
 
 def _environment() -> dict[str, str]:

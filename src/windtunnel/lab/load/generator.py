@@ -1,9 +1,9 @@
 """A load process: `python -m windtunnel.lab.load.generator ROLE FD [PORT]`.
 
 ROLE is `local` (head and only node in one), `master` (the head; tells the port it listens on) or
-`worker` (a node; PORT is the master's). Its orders come through the descriptor FD, what it has to
-tell goes to stdout, one JSON object a line. It is started anew, never forked: importing Locust
-patches the whole process.
+`worker` (a node; PORT is the master's). Its orders come as the first line through the descriptor
+FD, new credentials as further lines; what it has to tell goes to stdout, one JSON object a line. It
+is started anew, never forked: importing Locust patches the whole process.
 """
 
 import gc
@@ -14,16 +14,19 @@ import resource
 import signal
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import gevent
 import locust
+from gevent.fileobject import FileObjectPosix
 from gevent.socket import wait_read
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner
 
+from windtunnel.aws import sigv4
 from windtunnel.core import supervision
 from windtunnel.lab.load.head import Head
 from windtunnel.lab.load.node import Node
@@ -40,8 +43,9 @@ def main(arguments: list[str]) -> None:
     """Play one role until the run is over."""
     role, descriptor, *rest = arguments
     lifeline = supervision.join_parent()
-    with os.fdopen(int(descriptor)) as pipe:
-        orders = Orders.from_text(pipe.read())
+    # Reading waits in its greenlet, not in the process.
+    lines = iter(FileObjectPosix(int(descriptor), "r"))
+    orders = Orders.from_text(next(lines))
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     _raise_limits()
     if lifeline is not None:
@@ -53,21 +57,21 @@ def main(arguments: list[str]) -> None:
         stop_timeout=0,
     )
     if role == "worker":
-        _run_worker(environment, orders, int(rest[0]))
+        _run_worker(environment, orders, lines, int(rest[0]))
     else:
-        _run_head(environment, orders, role)
+        _run_head(environment, orders, lines, role)
 
 
-def _run_worker(environment: Environment, orders: Orders, port: int) -> None:
+def _run_worker(environment: Environment, orders: Orders, lines: Iterator[str], port: int) -> None:
     # Ctrl-C is the head's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     runner = environment.create_worker_runner(_HOST, port)
-    _add_node(orders, runner)
+    _add_node(orders, runner, lines)
     # Locust's `quit` message ends all of the runner's greenlets.
     runner.greenlet.join()
 
 
-def _run_head(environment: Environment, orders: Orders, role: str) -> None:
+def _run_head(environment: Environment, orders: Orders, lines: Iterator[str], role: str) -> None:
     runner: Runner
     if role == "master":
         master = environment.create_master_runner(_HOST, 0)
@@ -79,18 +83,25 @@ def _run_head(environment: Environment, orders: Orders, role: str) -> None:
     gevent.signal_handler(signal.SIGINT, head.interrupt)
     gevent.signal_handler(signal.SIGTERM, head.interrupt)
     if not isinstance(runner, MasterRunner):
-        _add_node(orders, runner)
+        _add_node(orders, runner, lines)
     head.run()
     runner.quit()
 
 
-def _add_node(orders: Orders, runner: Runner) -> None:
+def _add_node(orders: Orders, runner: Runner, lines: Iterator[str]) -> None:
     node = Node(orders, runner)
     ClosedUser.node = node
+    gevent.spawn(_take_credentials, node, lines)
     # What is loaded by now stays: the collector need not look at it during the run.
     gc.collect()
     gc.freeze()
     node.announce()
+
+
+def _take_credentials(node: Node, lines: Iterator[str]) -> None:
+    """Hand new credentials to the node as they come, until none can come any more."""
+    for line in lines:
+        node.take_credentials(sigv4.Credentials(**json.loads(line)))
 
 
 def _raise_limits() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from windtunnel.aws import sigv4
 from windtunnel.core import limits
 from windtunnel.lab.load import failures
 from windtunnel.lab.load.beat import Beat
@@ -46,13 +47,14 @@ class Node:
         self.address = Address.of(plan.url)
         # No user sends at or after this moment of `perf_counter`.
         self.end_s = float("inf")
+        self._credentials = orders.credentials
         self._request = SignedRequest(
             url=plan.url,
             endpoint_name=plan.endpoint_name,
             body=orders.read_body(),
             content_type=plan.content_type,
             accept=plan.accept,
-            credentials=orders.credentials,
+            credentials=lambda: self._credentials,
             region=plan.region,
         )
         self._schedule = plan.schedule
@@ -69,6 +71,11 @@ class Node:
     def announce(self) -> None:
         """Tell the head that this process can begin."""
         self._runner.send_message(READY, {"pid": os.getpid()})
+
+    def take_credentials(self, credentials: sigv4.Credentials) -> None:
+        """Sign with other credentials from now on: those in use are about to expire."""
+        self._credentials = credentials
+        self._request.renew()
 
     def exchange(self, connection: Connection, sent_s: float) -> tuple[int, int, int]:
         """Send one request; return its status (0: none came), its size and its kind of error."""

@@ -2,7 +2,8 @@
 
 A `Plan` is the words of the person, with every default filled in; it is shown before the run and
 kept beside its results. `Orders` are what a load process needs on top, credentials among them:
-they travel through a pipe, never through a file, an argument or the environment.
+they travel through a pipe, one line each, never through a file, an argument or the environment. The
+pipe stays open, for credentials that take the place of those that expire.
 """
 
 import json

@@ -3,9 +3,11 @@
 boto3 builds, hashes and signs every call anew: 0.5 ms or more of a core each, and more the larger
 the body. A signature is good for minutes, so here the whole request is one buffer that is renewed
 when its signature gets old; sending it is one write. SageMaker accepts the same signed request
-again within that time.
+again within that time. Whose signature it is, is asked each time it is made: temporary credentials
+are replaced while a run goes on.
 """
 
+from collections.abc import Callable
 from urllib.parse import quote, urlsplit
 
 from windtunnel import __version__
@@ -26,7 +28,7 @@ class SignedRequest:
         body: bytes,
         content_type: str,
         accept: str | None,
-        credentials: sigv4.Credentials,
+        credentials: Callable[[], sigv4.Credentials],
         region: str,
     ) -> None:
         self.target = f"/endpoints/{quote(endpoint_name, safe='')}/invocations"
@@ -46,13 +48,17 @@ class SignedRequest:
             self._sign(now_s)
         return self._wire
 
+    def renew(self) -> None:
+        """Sign anew before the next request is sent: there are other credentials."""
+        self._signed_at_s = float("-inf")
+
     def _sign(self, now_s: float) -> None:
         added = sigv4.sign(
             "POST",
             self.target,
             self._headers,
             self._body_hash,
-            self._credentials,
+            self._credentials(),
             region=self._region,
             service=_SERVICE,
             now_s=now_s,

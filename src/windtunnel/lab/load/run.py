@@ -12,8 +12,8 @@ from urllib.request import getproxies_environment
 
 from windtunnel import __version__
 from windtunnel.core.lease import measuring
+from windtunnel.lab import cost, hardware
 from windtunnel.lab import endpoint as endpoints
-from windtunnel.lab import hardware
 from windtunnel.lab.endpoint import Endpoint
 from windtunnel.lab.load.conductor import Conductor, Tick
 from windtunnel.lab.load.plan import ClosedSchedule, Plan
@@ -59,7 +59,8 @@ class LoadRun:
     def _execute(self, on_tick: Callable[[Tick], None], command: Sequence[str]) -> dict[str, Any]:
         facts = hardware.describe()
         around = Surroundings(self._own_pids())
-        measurement = Conductor(self.plan, self.target.signing_credentials(), on_tick).run()
+        conductor = Conductor(self.plan, self.target, on_tick)
+        measurement = conductor.run()
         # A server on this machine that is not the home's cannot be told from other work.
         is_known = self._is_local or not is_loopback(self.plan.url)
         other_work_share = around.other_share() if is_known else 0.0
@@ -75,19 +76,26 @@ class LoadRun:
             other_work_share=other_work_share,
             wanted=self.objectives,
         )
+        summary["warnings"] += conductor.warnings
         self.directory.write(self._asked(measurement, command), summary, measurement)
         page.write([self.directory.read()], self.directory.report)
         return summary
 
     def notes(self) -> list[str]:
-        """Return what a load run against AWS does not do yet, where it matters to this one."""
+        """Return what to know of a load run against AWS before it starts: its cost, its limits."""
         if self._is_local:
             return []
-        found = []
-        if self.target.signing_credentials().session_token is not None:
+        found = [
+            cost.of_instances(
+                self.target, variant.instance_type, variant.instance_count
+            ).sentence_for(self.plan.schedule.total_s)
+            for variant in self.endpoint.variants
+        ]
+        has_token = self.target.signing_credentials().session_token is not None
+        if has_token and not self.target.renews_credentials:
             found.append(
-                "the credentials are temporary and are not renewed during a run: requests fail "
-                "once they expire"
+                "these credentials are temporary and come from where nothing renews them: requests "
+                "fail once they expire"
             )
         if getproxies_environment().keys() & {"https", "all"}:
             found.append("requests go straight to the endpoint, not through the proxy that is set")

@@ -111,7 +111,7 @@ def _prepared(
         body=payload.body,
         content_type=payload.content_type,
         accept=accept,
-        credentials=target.signing_credentials(),
+        credentials=target.signing_credentials,
         region=target.region,
     )
     return request, Address.of(url)

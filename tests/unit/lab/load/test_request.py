@@ -21,9 +21,30 @@ def _request(token: str | None = None) -> SignedRequest:
         body=b'{"instances": [1]}',
         content_type="application/json",
         accept="application/json",
-        credentials=sigv4.Credentials("AKID", "secret", token),
+        credentials=lambda: sigv4.Credentials("AKID", "secret", token),
         region="us-east-1",
     )
+
+
+def test_a_renewal_signs_with_the_credentials_of_now() -> None:
+    """A run of hours outlives every temporary credential; its requests must not."""
+    tokens = iter(["first", "second"])
+    request = SignedRequest(
+        url="http://127.0.0.1:8080",
+        endpoint_name="unet",
+        body=b"x",
+        content_type="text/csv",
+        accept=None,
+        credentials=lambda: sigv4.Credentials("AKID", "secret", next(tokens)),
+        region="us-east-1",
+    )
+    before = [request.wire(_NOW_S), request.wire(_NOW_S + 1)]
+    request.renew()
+    after = request.wire(_NOW_S + 2)
+
+    assert before[0] == before[1]
+    assert b"X-Amz-Security-Token: first" in before[0]
+    assert b"X-Amz-Security-Token: second" in after
 
 
 def _parsed(wire: bytes) -> tuple[str, dict[str, str], bytes]:

@@ -1,0 +1,156 @@
+"""A load run that outlives its credentials."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.lab.conftest import Asked, FakeAws, Ran
+
+    Command = Callable[..., Ran]
+
+pytestmark = pytest.mark.slow
+
+# What a company's own tool for credentials does: a new token each time it is asked. When it was
+# asked for the nth time is the size of a file; that the session has ended says another.
+_PROCESS = """
+import datetime as dt, json, pathlib, sys
+count = pathlib.Path(sys.argv[1])
+with count.open("a") as file:
+    file.write(".")
+number = len(count.read_text())
+if pathlib.Path(sys.argv[2]).exists():
+    sys.exit("the session has ended")
+expiration = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=60)
+print(json.dumps({
+    "Version": 1, "AccessKeyId": f"ASIA{number}", "SecretAccessKey": "secret",
+    "SessionToken": f"token-{number}", "Expiration": expiration.isoformat(),
+}))
+"""
+
+
+@pytest.fixture
+def profile(to_aws: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Return the words for AWS with a profile whose credentials come from a program."""
+    program = tmp_path / "process.py"
+    program.write_text(_PROCESS)
+    config = tmp_path / "config"
+    command = f"{sys.executable} {program} {tmp_path / 'count'} {tmp_path / 'ended'}"
+    config.write_text(f"[profile company]\ncredential_process = {command}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    return [*to_aws, "--profile", "company"]
+
+
+def _answer_slowly(aws: "FakeAws") -> None:
+    def answer(_asked: "Asked") -> tuple[int, dict[str, str], bytes]:
+        time.sleep(0.005)
+        return 200, {}, b"1"
+
+    aws.answer = answer
+    aws.statuses = ["InService"]
+
+
+def _tokens(aws: "FakeAws") -> list[str]:
+    """Return the tokens that invocations carried, in their order, each once."""
+    sent = [asked.headers for asked in aws.asked if asked.action == "InvokeEndpoint"]
+    for headers in sent:
+        number = headers["x-amz-security-token"].removeprefix("token-")
+        assert f"Credential=ASIA{number}/" in headers["authorization"]
+    return list(dict.fromkeys(headers["x-amz-security-token"] for headers in sent))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_requests_are_signed_with_credentials_that_have_not_expired(
+    windtunnel: "Command",
+    aws: "FakeAws",
+    archive: Path,
+    payload_file: Path,
+    profile: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    processes: int,
+) -> None:
+    """An hour into a soak test every request would fail, and look like the endpoint's fault."""
+    monkeypatch.setattr("windtunnel.core.limits.CREDENTIALS_CHECK_S", 0.1)
+    _answer_slowly(aws)
+    made = windtunnel("deploy", archive, "--endpoint-name", "unet", *profile, "--yes")
+    assert made.code == 0, made.err
+
+    ran = windtunnel(
+        *("load", "unet", "--payload", payload_file, "--out", tmp_path / "run", "--json"),
+        *("--users", 2, "--duration", "2s", "--warmup", "0s", "--processes", processes),
+        *profile,
+    )
+
+    summary = json.loads(ran.out)
+    assert summary["failures"] == 0, ran.err
+    tokens = _tokens(aws)
+    assert len(tokens) > 2
+    assert [int(token.removeprefix("token-")) for token in tokens] == sorted(
+        int(token.removeprefix("token-")) for token in tokens
+    )
+    assert "ml.c5.large" in ran.err
+    assert "instance-hours" in ran.err
+
+
+def test_credentials_that_can_no_longer_be_renewed_are_said_to_be_so(
+    windtunnel: "Command",
+    aws: "FakeAws",
+    archive: Path,
+    payload_file: Path,
+    profile: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """The failures that follow are the sign-in's, and the summary must say so."""
+
+    def answer(_asked: "Asked") -> tuple[int, dict[str, str], bytes]:
+        (tmp_path / "ended").touch()
+        time.sleep(0.005)
+        return 200, {}, b"1"
+
+    aws.answer = answer
+    aws.statuses = ["InService"]
+    windtunnel("deploy", archive, "--endpoint-name", "unet", *profile, "--yes")
+    monkeypatch.setattr("windtunnel.core.limits.CREDENTIALS_CHECK_S", 0.1)
+
+    ran = windtunnel(
+        *("load", "unet", "--payload", payload_file, "--out", tmp_path / "run", "--json"),
+        *("--users", 1, "--duration", "2s", "--warmup", "0s"),
+        *profile,
+    )
+
+    summary = json.loads(ran.out)
+    (warning,) = [text for text in summary["warnings"] if "renewed" in text]
+    assert "the session has ended" in warning
+
+
+def test_static_session_credentials_are_said_not_to_last(
+    windtunnel: "Command",
+    aws: "FakeAws",
+    archive: Path,
+    payload_file: Path,
+    to_aws: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """A token pasted into a shell cannot be renewed by anybody; better known before the run."""
+    _answer_slowly(aws)
+    windtunnel("deploy", archive, "--endpoint-name", "unet", *to_aws, "--yes")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "pasted")
+
+    ran = windtunnel(
+        *("load", "unet", "--payload", payload_file, "--out", tmp_path / "run"),
+        *("--users", 1, "--duration", "500ms", "--warmup", "0s"),
+        *to_aws,
+    )
+
+    assert "nothing renews them" in ran.err
