@@ -15,7 +15,9 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from tests.e2e.play import client_of
 
+from windtunnel.cli.cloud_process import running_cloud
 from windtunnel.core.home import Home
 
 pytestmark = [pytest.mark.slow, pytest.mark.cloud]
@@ -194,6 +196,18 @@ def test_calls_that_are_throttled_are_refused_as_aws_does_and_get_through(player
     }
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
     assert sum(retries) > 0
+
+
+def test_a_cloud_can_be_started_at_the_pace_of_aws(tmp_path: Path) -> None:
+    """Waiting and throttling can be had for free, and whoever gets them is told."""
+    log = tmp_path / "log"
+    with (
+        running_cloud(Home(tmp_path / "home"), "--startup", "aws", log=log) as cloud,
+        pytest.raises(ClientError, match="Rate exceeded"),
+    ):
+        _ask_in_haste(client_of(cloud, "sagemaker"))
+
+    assert "Instances take 134 to 525 s to start" in log.read_text()
 
 
 def test_without_a_yes_nothing_is_made(player: Player, archives: Path) -> None:

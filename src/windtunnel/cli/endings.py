@@ -24,8 +24,15 @@ def exit_code(interrupt: KeyboardInterrupt) -> int:
 
 @contextlib.contextmanager
 def raised() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP raise `EndedError` while the block runs."""
-    before = {number: signal.signal(number, _raise) for number in (signal.SIGTERM, signal.SIGHUP)}
+    """Have SIGTERM and SIGHUP raise `EndedError` while the block runs.
+
+    What was told to ignore one (`nohup`) goes on ignoring it.
+    """
+    before = {
+        number: signal.signal(number, _raise)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:
