@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from windtunnel.cli import asking, endings, options
-from windtunnel.core.errors import WindtunnelError
 
 if TYPE_CHECKING:
     from windtunnel.cli.progress import StderrProgress
@@ -183,12 +182,12 @@ def _undo(work: "Deployment", progress: "StderrProgress", what: str, command: st
     if not work.left():
         progress.done(f"{what} Nothing was made.")
         return []
-    progress.done(f"{what} Removing what was made; a second interrupt leaves it.")
     try:
+        progress.done(f"{what} Removing what was made; a second interrupt leaves it.")
         work.undo()
     except KeyboardInterrupt:
         progress.done(_leftovers("Interrupted again.", work.left(), command))
-    except WindtunnelError as error:
+    except Exception as error:  # noqa: BLE001 - whatever it was, what is left is to be told
         progress.done(_leftovers(f"It could not all be removed: {error}", work.left(), command))
     else:
         progress.done("Nothing of it is left.")

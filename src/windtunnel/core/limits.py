@@ -358,6 +358,8 @@ DEPLOY_POLL_AWS_S_MAX = 15.0
 # Tries of one control call: botocore waits up to 20 s before each further one, so that ten ride out
 # a minute or two of throttling.
 CONTROL_ATTEMPTS_MAX = 10
+# Tries of the first call of a command, which finds out whether anybody is there: botocore's own.
+FIRST_ATTEMPTS_MAX = 3
 # The price list is asked while a person waits, and can be done without. Guess.
 PRICE_LIST_TIMEOUT_S = 5.0
 # CreateModel's Environment: "max": 100 entries, keys and values up to 1,024 characters (botocore's

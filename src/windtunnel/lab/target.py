@@ -220,8 +220,12 @@ def _open_aws(options: TargetOptions) -> Target:
         raise UsageError("No AWS region is configured: name one with --region.")
     if options.endpoint_url is None:
         _refuse_stray_loopback(session)
+    # The first call: a wrong address should not take a minute to be found wrong.
+    brief = config.merge(
+        Config(retries={"total_max_attempts": limits.FIRST_ATTEMPTS_MAX, "mode": "standard"})
+    )
     with explained("the caller's identity"):
-        sts = session.client("sts", endpoint_url=options.endpoint_url, config=config)
+        sts = session.client("sts", endpoint_url=options.endpoint_url, config=brief)
         identity = sts.get_caller_identity()
     return Target(
         kind="aws",

@@ -245,6 +245,26 @@ def test_a_deployment_that_is_told_to_end_cleans_up_first(
     assert _is_clean(aws)
 
 
+def test_whoever_will_not_wait_for_the_removal_is_told_what_is_left(
+    windtunnel: "Command", aws: "FakeAws", archive: Path, to_aws: list[str]
+) -> None:
+    """On AWS an endpoint that is being created can only be deleted minutes later."""
+    aws.statuses = ["Creating"]
+
+    def gate(asked: "Asked") -> None:
+        if asked.action == "DescribeEndpoint" and aws.endpoints:
+            signal.raise_signal(signal.SIGINT)
+
+    aws.gate = gate
+    ran = windtunnel(*_words(archive, to_aws, "--yes"))
+
+    assert ran.code == 130
+    (config,) = aws.configs
+    told = ran.err.partition("Interrupted again.")[2]
+    assert f"endpoint unet, endpoint configuration {config}, model " in told
+    assert "--endpoint-name unet`" in told
+
+
 def test_a_fault_of_our_own_leaves_nothing_either(
     windtunnel: "Command",
     aws: "FakeAws",
