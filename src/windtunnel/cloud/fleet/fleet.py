@@ -129,7 +129,8 @@ class Fleet:
         instance = Instance(spec, self._log_folder)
         try:
             kind = images.check_container(spec.image, spec.environment)
-            await asyncio.sleep(self._provision_s())
+            if (provision_s := self._provision_s()) > 0:
+                await asyncio.sleep(provision_s)
             data = await self._model_data(spec, kind)
             self._admit(instance, kind, data)
             await self._attend(instance, kind, data, on_change).wait_healthy()
