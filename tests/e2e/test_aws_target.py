@@ -1,5 +1,6 @@
 """`--cloud aws`, played by a second local cloud: with AWS's delays, throttling and sign-ins."""
 
+import datetime as dt
 import json
 import os
 import signal
@@ -201,12 +202,23 @@ def test_calls_that_are_throttled_are_refused_as_aws_does_and_get_through(player
 def test_a_cloud_can_be_started_at_the_pace_of_aws(tmp_path: Path) -> None:
     """Waiting and throttling can be had for free, and whoever gets them is told."""
     log = tmp_path / "log"
-    with (
-        running_cloud(Home(tmp_path / "home"), "--startup", "aws", log=log) as cloud,
-        pytest.raises(ClientError, match="Rate exceeded"),
-    ):
-        _ask_in_haste(client_of(cloud, "sagemaker"))
+    with running_cloud(Home(tmp_path / "home"), "--startup", "aws", log=log) as cloud:
+        metrics = client_of(cloud, "cloudwatch")
+        metrics.put_metric_data(Namespace="N", MetricData=[{"MetricName": "M", "Value": 1.0}])
+        now = dt.datetime.now(dt.UTC)
+        seen = metrics.get_metric_statistics(
+            Namespace="N",
+            MetricName="M",
+            StartTime=now - dt.timedelta(minutes=10),
+            EndTime=now + dt.timedelta(minutes=1),
+            Period=60,
+            Statistics=["Sum"],
+        )
+        with pytest.raises(ClientError, match="Rate exceeded"):
+            _ask_in_haste(client_of(cloud, "sagemaker"))
 
+    # On AWS it takes two minutes and more until a metric can be read.
+    assert seen["Datapoints"] == []
     assert "Instances take 134 to 525 s to start" in log.read_text()
 
 

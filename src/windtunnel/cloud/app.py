@@ -6,6 +6,7 @@ happens to a request.
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import random
@@ -100,7 +101,11 @@ async def opened(options: Options) -> AsyncIterator[str]:
 
         store = await Store.open(home.database)
         stack.push_async_callback(store.close)
-        cloudwatch = CloudWatch(clock, await Archive.open(home.metrics))
+        cloudwatch = CloudWatch(
+            clock,
+            await Archive.open(home.metrics),
+            visible_after_s=options.pace.metric_delay_s,
+        )
         await stack.enter_async_context(cloudwatch)
         router = Router(
             clock,
@@ -109,14 +114,14 @@ async def opened(options: Options) -> AsyncIterator[str]:
             answer_bytes_max=options.payload_limit,
         )
         stack.callback(router.close)
-        chance = random.Random()  # noqa: S311 - how long an instance takes is no secret
         fleet = Fleet(
             home,
             supervisor,
             s3_socket,
             socket_directory,
             clock,
-            provision_s=lambda: options.pace.start_s(chance),
+            # How long an instance takes is no secret.
+            provision_s=functools.partial(options.pace.start_s, random.Random()),  # noqa: S311
         )
         stack.push_async_callback(fleet.close)
         sampler = Sampler(clock, cloudwatch, router.loads, fleet.healthy_instances, home.path)
