@@ -24,13 +24,18 @@ from windtunnel.cloud.cloudwatch.archive import Archive
 from windtunnel.cloud.cloudwatch.samples import InvocationRecord
 from windtunnel.cloud.cloudwatch.service import CloudWatch
 from windtunnel.cloud.fleet.instance import Instance, InstanceSpec, StartFailedError
+from windtunnel.cloud.foundation.callers import Callers, set_current_caller
+from windtunnel.cloud.foundation.iam import Iam
 from windtunnel.cloud.foundation.s3.client import S3Client
 from windtunnel.cloud.foundation.sts import Sts
+from windtunnel.cloud.gateway.answers import Answer
 from windtunnel.cloud.gateway.api import Api
+from windtunnel.cloud.gateway.signature import read_claim
 from windtunnel.cloud.router.routes import VariantRoute
 from windtunnel.cloud.sagemaker.service import SageMaker
 from windtunnel.cloud.store.store import Store
 from windtunnel.core.clock import SystemClock
+from windtunnel.core.home import Credentials
 from windtunnel.http.message import Head
 
 _REGION = "us-east-1"
@@ -126,24 +131,37 @@ class Contract:
             region=_REGION,
         )
         await self._sagemaker.resume()
+        self._callers = Callers(Credentials("AKIAEXAMPLE", "example"))
+        iam = await Iam.open(self._store, SystemClock())
         return Api(
             {
                 "sagemaker": self._sagemaker.operations(),
-                "sts": Sts().operations(),
+                "iam": iam.operations(),
+                "sts": Sts(self._callers, iam, SystemClock()).operations(),
                 "cloudwatch": self.cloudwatch.operations(),
             }
         )
 
-    def client(self, service: str, protocol: str | None = None) -> Any:
-        """Return a boto3 client whose requests go to the API, in a protocol if one is named."""
+    def client(
+        self,
+        service: str,
+        protocol: str | None = None,
+        credentials: dict[str, Any] | None = None,
+    ) -> Any:
+        """Return a boto3 client whose requests go to the API.
+
+        In a protocol if one is named, and with a session's credentials when they are given.
+        """
         session = botocore.session.get_session()
         if protocol is not None:
             session.register_component("data_loader", _OneProtocol(protocol))
+        told = credentials or {"AccessKeyId": "AKIAEXAMPLE", "SecretAccessKey": "example"}
         client = boto3.Session(botocore_session=session).client(
             service,  # type: ignore[call-overload]  # boto3's stubs want a literal
             region_name=_REGION,
-            aws_access_key_id="AKIAEXAMPLE",
-            aws_secret_access_key="example",
+            aws_access_key_id=told["AccessKeyId"],
+            aws_secret_access_key=told["SecretAccessKey"],
+            aws_session_token=told.get("SessionToken"),
             config=Config(retries={"max_attempts": 0}),
         )
         client.meta.events.register(
@@ -175,6 +193,15 @@ class Contract:
     def _wait(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
 
+    async def _answer(self, service: str, head: Head, body: bytes) -> Answer:
+        claim = read_claim(head)
+        assert claim is not None
+        caller = self._callers.find(claim.access_key_id, claim.token)
+        assert caller is not None, "signed with no key of this home"
+        set_current_caller(caller)
+        answer: Answer = await self.api.answer(service, head, body)
+        return answer
+
     def _send(self, service: str, request: Any) -> AWSResponse:
         parts = urlsplit(request.url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
@@ -188,7 +215,7 @@ class Contract:
         head = Head(request.method.encode(), target.encode(), headers, keep_alive=True)
         body = request.body or b""
         body = body.encode() if isinstance(body, str) else body
-        answer = self._wait(self.api.answer(service, head, body))
+        answer = self._wait(self._answer(service, head, body))
         self.answers.append((service, answer.status))
         return AWSResponse(
             request.url,
@@ -223,3 +250,15 @@ def sagemaker(contract: Contract) -> Any:
 def cloudwatch(contract: Contract) -> Any:
     """A boto3 client of CloudWatch."""
     return contract.client("cloudwatch")
+
+
+@pytest.fixture
+def iam(contract: Contract) -> Any:
+    """A boto3 client of IAM."""
+    return contract.client("iam")
+
+
+@pytest.fixture
+def sts(contract: Contract) -> Any:
+    """A boto3 client of STS."""
+    return contract.client("sts")

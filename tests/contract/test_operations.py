@@ -4,11 +4,13 @@ A new operation needs a case here: `test_every_operation_on_offer_has_a_case` sa
 in AWS's models, but true of AWS all the same, is in `gateway/validation.py`, TRUTHS.
 """
 
+import json
 import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
@@ -141,6 +143,53 @@ def _statistics(client: Any, name: str) -> Any:
     )
 
 
+_POLICY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+_TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sagemaker.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+)
+_INLINE = json.dumps(
+    {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}
+)
+
+
+def _create_role(client: Any, name: str) -> Any:
+    return client.create_role(
+        RoleName=name,
+        Path="/service-role/",
+        AssumeRolePolicyDocument=_TRUST,
+        Description="of a case",
+        MaxSessionDuration=7200,
+        Tags=[{"Key": "made-by", "Value": "contract"}],
+    )
+
+
+def _role_then(operation: str, **more: Any) -> Callable[[Any, str], Any]:
+    def call(client: Any, name: str) -> Any:
+        _create_role(client, name)
+        return getattr(client, operation)(RoleName=name, **more)
+
+    return call
+
+
+def _role_with_policies_then(operation: str, **more: Any) -> Callable[[Any, str], Any]:
+    def call(client: Any, name: str) -> Any:
+        _create_role(client, name)
+        client.attach_role_policy(RoleName=name, PolicyArn=_POLICY)
+        client.put_role_policy(RoleName=name, PolicyName="inline", PolicyDocument=_INLINE)
+        return getattr(client, operation)(RoleName=name, **more)
+
+    return call
+
+
 # Each makes what it needs under a name of its own, calls the operation, and returns its answer.
 CASES: dict[tuple[str, str], Callable[[Any, str], Any]] = {
     ("sagemaker", "CreateModel"): _create_model,
@@ -164,7 +213,33 @@ CASES: dict[tuple[str, str], Callable[[Any, str], Any]] = {
     ("sagemaker", "AddTags"): _tagged_then("add_tags", Tags=[{"Key": "a", "Value": "b"}]),
     ("sagemaker", "ListTags"): _tagged_then("list_tags"),
     ("sagemaker", "DeleteTags"): _tagged_then("delete_tags", TagKeys=["made-by"]),
+    ("iam", "CreateRole"): _create_role,
+    ("iam", "GetRole"): _role_then("get_role"),
+    ("iam", "ListRoles"): lambda client, _: client.list_roles(),
+    ("iam", "UpdateRole"): _role_then("update_role", Description="changed"),
+    ("iam", "UpdateAssumeRolePolicy"): _role_then(
+        "update_assume_role_policy", PolicyDocument=_TRUST
+    ),
+    ("iam", "DeleteRole"): _role_then("delete_role"),
+    ("iam", "AttachRolePolicy"): _role_then("attach_role_policy", PolicyArn=_POLICY),
+    ("iam", "DetachRolePolicy"): _role_with_policies_then("detach_role_policy", PolicyArn=_POLICY),
+    ("iam", "ListAttachedRolePolicies"): _role_with_policies_then("list_attached_role_policies"),
+    ("iam", "PutRolePolicy"): _role_then(
+        "put_role_policy", PolicyName="inline", PolicyDocument=_INLINE
+    ),
+    ("iam", "GetRolePolicy"): _role_with_policies_then("get_role_policy", PolicyName="inline"),
+    ("iam", "DeleteRolePolicy"): _role_with_policies_then(
+        "delete_role_policy", PolicyName="inline"
+    ),
+    ("iam", "ListRolePolicies"): _role_with_policies_then("list_role_policies"),
+    ("iam", "TagRole"): _role_then("tag_role", Tags=[{"Key": "a", "Value": "b"}]),
+    ("iam", "UntagRole"): _role_then("untag_role", TagKeys=["made-by"]),
+    ("iam", "ListRoleTags"): _role_then("list_role_tags"),
+    ("sts", "AssumeRole"): lambda client, name: client.assume_role(
+        RoleArn="arn:aws:iam::000000000000:role/WindtunnelLocalRole", RoleSessionName=name
+    ),
     ("sts", "GetCallerIdentity"): lambda client, _: client.get_caller_identity(),
+    ("sts", "GetSessionToken"): lambda client, _: client.get_session_token(),
     ("cloudwatch", "GetMetricStatistics"): _statistics,
     ("cloudwatch", "GetMetricData"): lambda client, _: client.get_metric_data(
         MetricDataQueries=[{"Id": "e1", "Expression": "TIME_SERIES(5)"}],
@@ -194,6 +269,22 @@ def _snake(shape: Any, value: Any) -> Any:
             return value
 
 
+def _as_sent(value: Any) -> Any:
+    """Return an answer with its policies as the text that boto3 has read them from."""
+    match value:
+        case dict():
+            return {
+                key: quote(json.dumps(part), safe="")
+                if key.endswith("PolicyDocument") and isinstance(part, dict)
+                else _as_sent(part)
+                for key, part in value.items()
+            }
+        case list():
+            return [_as_sent(part) for part in value]
+        case _:
+            return value
+
+
 @pytest.mark.parametrize(("service", "operation"), list(CASES))
 def test_an_answer_keeps_its_output_shape(contract: Any, service: str, operation: str) -> None:
     """Types by botocore, required members, bounds, patterns and enums by AWS's model."""
@@ -203,7 +294,7 @@ def test_an_answer_keeps_its_output_shape(contract: Any, service: str, operation
         )
     )
     client = contract.client(service)
-    answer = CASES[service, operation](client, f"case-{operation.lower()}")
+    answer = _as_sent(CASES[service, operation](client, f"case-{operation.lower()}"))
     metadata = answer.pop("ResponseMetadata")
     shape = client.meta.service_model.operation_model(operation).output_shape
     ours = load_service(service).operation(operation).output
@@ -556,7 +647,13 @@ _INVALID: list[tuple[str, str, dict[str, Any], str, str]] = [
         "UnsupportedOperationException",
         "does not offer CreateTrainingJob",
     ),
-    ("sts", "get_session_token", {}, "UnsupportedOperationException", "GetSessionToken"),
+    (
+        "sts",
+        "get_access_key_info",
+        {"AccessKeyId": "AKIA" * 5},
+        "UnsupportedOperationException",
+        "GetAccessKeyInfo",
+    ),
     (
         "cloudwatch",
         "get_metric_statistics",

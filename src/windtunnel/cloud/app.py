@@ -19,6 +19,8 @@ from windtunnel.cloud.cloudwatch.archive import Archive
 from windtunnel.cloud.cloudwatch.sampler import Sampler
 from windtunnel.cloud.cloudwatch.service import CloudWatch
 from windtunnel.cloud.fleet.fleet import Fleet
+from windtunnel.cloud.foundation.callers import Callers
+from windtunnel.cloud.foundation.iam import Iam
 from windtunnel.cloud.foundation.s3.client import S3Client
 from windtunnel.cloud.foundation.s3.process import S3Process
 from windtunnel.cloud.foundation.sts import Sts
@@ -37,7 +39,7 @@ from windtunnel.core.clock import SystemClock
 from windtunnel.core.errors import NotReadyError
 from windtunnel.core.home import CloudRecord, Home
 from windtunnel.core.supervision import Supervisor, new_generation, sweep
-from windtunnel.http.server import serve
+from windtunnel.http.server import Server, serve
 
 log = logging.getLogger(__name__)
 
@@ -130,32 +132,28 @@ async def opened(options: Options) -> AsyncIterator[str]:
             store, fleet, router, S3Client(s3_socket), clock, region=options.region
         )
         stack.push_async_callback(sagemaker.close)
+        callers = Callers(home.credentials())
+        iam = await Iam.open(store, clock)
         api = Api(
             {
                 "sagemaker": sagemaker.operations(),
-                "sts": Sts().operations(),
+                "iam": iam.operations(),
+                "sts": Sts(callers, iam, clock).operations(),
                 "cloudwatch": cloudwatch.operations(),
             },
             Throttle(options.pace.rate_of, clock),
         )
 
-        owner = home.credentials()
         gateway = Gateway(
             api,
-            head_steps(owner, clock, str(s3_socket), options.payload_limit),
-            body_steps(owner, router),
+            head_steps(callers, clock, str(s3_socket), options.payload_limit),
+            body_steps(router),
         )
         authority = Authority(home, clock)
         stack.callback(authority.close)
         await authority.open()
-        proxy = Proxy(gateway, authority, owner)
-        try:
-            server = await serve(proxy, host=options.host, port=options.port)
-        except OSError as error:
-            raise NotReadyError(
-                f"Cannot listen on {options.host}:{options.port} ({error.strerror}): "
-                "choose another port with --port, or 0 for any free one."
-            ) from error
+        proxy = Proxy(gateway, authority, home.credentials())
+        server = await _listening(proxy, options)
         proxy.port = server.port
         stack.push_async_callback(gateway.close)
         stack.push_async_callback(server.drain, _DRAIN_GRACE_S)
@@ -166,3 +164,13 @@ async def opened(options: Options) -> AsyncIterator[str]:
         home.write_record(CloudRecord(url, os.getpid(), generation, 1.0, options.region))
         stack.callback(home.forget_record)
         yield url
+
+
+async def _listening(proxy: Proxy, options: Options) -> Server:
+    try:
+        return await serve(proxy, host=options.host, port=options.port)
+    except OSError as error:
+        raise NotReadyError(
+            f"Cannot listen on {options.host}:{options.port} ({error.strerror}): "
+            "choose another port with --port, or 0 for any free one."
+        ) from error

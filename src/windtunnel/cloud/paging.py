@@ -28,14 +28,16 @@ def page(
     token: str | None,
     size: int,
     is_descending: bool = False,
+    member: str = "NextToken",
 ) -> tuple[list[T], str | None]:
     """Return the next `size` of the sorted items, and the token for what is left, if anything is.
 
-    `items` are in the order of their places, falling when `is_descending`.
+    `items` are in the order of their places, falling when `is_descending`. `member` is what the
+    service calls the token.
     """
     left = items
     if token is not None:
-        last = read_token(token, question)
+        last = read_token(token, question, member)
         try:
             left = [
                 item
@@ -43,7 +45,7 @@ def page(
                 if (place_of(item) < last if is_descending else place_of(item) > last)
             ]
         except TypeError:
-            raise _wrong_token() from None
+            raise _wrong_token(member) from None
     chosen = list(left[:size])
     if len(left) <= size:
         return chosen, None
@@ -56,14 +58,14 @@ def write_token(place: Place, question: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode("ascii")
 
 
-def read_token(token: str, question: str) -> Place:
+def read_token(token: str, question: str, member: str = "NextToken") -> Place:
     """Return the place that a token holds; one of another question is refused."""
     try:
         proof, place = json.loads(base64.urlsafe_b64decode(token))
     except (binascii.Error, ValueError, TypeError, RecursionError):
-        raise _wrong_token() from None
+        raise _wrong_token(member) from None
     if not isinstance(place, list) or proof != _proof(place, question):
-        raise _wrong_token()
+        raise _wrong_token(member)
     return place
 
 
@@ -71,8 +73,8 @@ def _proof(place: Place, question: str) -> str:
     return hashlib.sha256(json.dumps([question, place]).encode()).hexdigest()[:16]
 
 
-def _wrong_token() -> InvalidError:
+def _wrong_token(member: str) -> InvalidError:
     return InvalidError(
-        "The NextToken does not belong to this request: take it from the answer before, and ask "
+        f"The {member} does not belong to this request: take it from the answer before, and ask "
         "with the same filters."
     )

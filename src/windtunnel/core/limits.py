@@ -90,6 +90,19 @@ INVOKE_ANSWER_BYTES_MAX = INVOKE_BODY_BYTES_MAX
 SIGNATURE_SKEW_S = 300.0
 SIGNATURE_SKEW_S3_S = 900.0
 
+# "The maximum size of a session token is 4096" characters (STS, "Welcome": "make no assumptions").
+# Sessions of the latest requests are remembered, so that their tokens are not read again. Guess.
+SESSION_TOKEN_BYTES_MAX = 4 * KIB
+SESSION_CACHE_COUNT_MAX = 256
+
+# --- IAM, `cloud/foundation` -------------------------------------------------------------------
+# IAM's quotas ("IAM and AWS STS quotas"): a trust policy has 2,048 characters, a role's inline
+# policies 10,240 together, white space not counted; 10 managed policies and 50 tags a role.
+TRUST_POLICY_CHARACTERS_MAX = 2048
+INLINE_POLICIES_CHARACTERS_MAX = 10_240
+ATTACHED_POLICY_COUNT_MAX = 10
+IAM_TAG_COUNT_MAX = 50
+
 # --- Invocations, `cloud/router` -------------------------------------------------------------
 # "A customer's model containers must respond to requests within 60 seconds" (SageMaker docs,
 # "Use your own inference code with hosting services").

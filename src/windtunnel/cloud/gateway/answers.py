@@ -27,18 +27,27 @@ from windtunnel.cloud.errors import (
     ThrottledError,
     UnavailableError,
 )
+from windtunnel.cloud.foundation.errors import (
+    AttachedError,
+    DeniedError,
+    MalformedPolicyError,
+    UnmodifiableError,
+)
 from windtunnel.cloud.gateway.shapes import OperationModel
 from windtunnel.cloud.sagemaker.errors import LimitExceededError
 
 _BAD_REQUEST = 400
 _INTERNAL_ERROR = 500
 _UNAVAILABLE = 503
+_FORBIDDEN = 403
 _MODEL_ERROR = 424
 
 # What each service calls a request that cannot be carried out.
 _INVALID_CODES = {
     "sagemaker": "ValidationException",
     "sagemaker-runtime": "ValidationError",
+    "iam": "ValidationError",
+    "logs": "InvalidParameterException",
     "sts": "ValidationError",
     "cloudwatch": "InvalidParameterValue",
 }
@@ -114,8 +123,23 @@ def internal_fault(service: str) -> Fault:
     return Fault(code, message, _INTERNAL_ERROR)
 
 
-# Errors that an operation may declare; where it does not, it is simply invalid.
-_DECLARED = (
+# Errors that no operation need declare.
+_EVERYWHERE: tuple[tuple[type[CloudError], str, int], ...] = (
+    (UnavailableError, "ServiceUnavailable", _UNAVAILABLE),
+    (QueryError, "ValidationError", _BAD_REQUEST),
+    (DeniedError, "AccessDenied", _FORBIDDEN),
+)
+# Errors that an operation may declare, the first that fits; where none does, it is simply invalid.
+_DECLARED: tuple[tuple[type[CloudError], str], ...] = (
+    (AttachedError, "DeleteConflictException"),
+    (MalformedPolicyError, "MalformedPolicyDocumentException"),
+    (UnmodifiableError, "UnmodifiableEntityException"),
+    (NotFoundError, "NoSuchEntityException"),
+    (NotFoundError, "ResourceNotFoundException"),
+    (ConflictError, "EntityAlreadyExistsException"),
+    (ConflictError, "ResourceAlreadyExistsException"),
+    (LimitExceededError, "LimitExceededException"),
+    (LimitExceededError, "TooManyTagsException"),
     (NotFoundError, "ResourceNotFound"),
     (ConflictError, "ResourceInUse"),
     (LimitExceededError, "ResourceLimitExceeded"),
@@ -138,12 +162,11 @@ def fault_of(error: CloudError, service: str, operation: OperationModel | None =
         # SageMaker's own answer has no message; boto3 retries it because of its code.
         message = None if service == "sagemaker-runtime" else error.message
         return Fault("ThrottlingException", message)
-    if isinstance(error, UnavailableError):
-        return Fault("ServiceUnavailable", error.message, _UNAVAILABLE)
-    if isinstance(error, QueryError):
-        return Fault("ValidationError", error.message)
-    declared = operation.errors if operation is not None else frozenset[str]()
-    for kind, code in _DECLARED:
-        if isinstance(error, kind) and code in declared:
-            return Fault(code, error.message)
+    for kind, code, status in _EVERYWHERE:
+        if isinstance(error, kind):
+            return Fault(code, error.message, status)
+    if operation is not None:
+        for kind, code in _DECLARED:
+            if isinstance(error, kind) and code in operation.errors:
+                return Fault(code, error.message, operation.model.errors_by_code[code].status)
     return invalid(service, error.message)

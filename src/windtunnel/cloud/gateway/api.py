@@ -34,6 +34,7 @@ from windtunnel.cloud.gateway.protocols.query_rpc import QueryRpc
 from windtunnel.cloud.gateway.protocols.rest import RestJson, s3_error
 from windtunnel.cloud.gateway.protocols.rpc_v2_cbor import RpcV2Cbor
 from windtunnel.cloud.gateway.shapes import OperationModel, ServiceModel, Shape, load_service
+from windtunnel.cloud.gateway.signature import missing
 from windtunnel.cloud.gateway.throttle import Throttle
 from windtunnel.http.message import Head
 
@@ -48,6 +49,8 @@ _JSON = JsonRpc()
 _QUERY = QueryRpc()
 _REST_JSON = RestJson()
 _CBOR = RpcV2Cbor()
+# "authtype": "none" in botocore's model of STS: who asks has no key yet.
+_UNSIGNED = frozenset(("AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"))
 # Read at the start, so that refusals before any operation have the service's form too.
 _RUNTIME = "sagemaker-runtime"
 
@@ -98,6 +101,19 @@ class Api:
     ) -> Answer:
         """Return a refusal of the gateway's own in the form of the service it was meant for."""
         return self._error(service, Fault(code, message, status), head)
+
+    def unsigned(self, service: str, head: Head, body: bytes) -> FaultError:
+        """Return the refusal of a request without a signature.
+
+        The operations that AWS answers without one are refused by name: not offered, not forbidden.
+        """
+        model = self._models.get(service)
+        protocol = _protocol(model, head)
+        try:
+            name = protocol.operation_name(model, head, body)
+        except FaultError as error:
+            return error
+        return unsupported_operation(service, name) if name in _UNSIGNED else missing(service)
 
     def failure(self, service: str, error: CloudError, head: Head) -> Answer:
         """Return what a room raised outside of `answer`, in the form of the service."""

@@ -115,7 +115,37 @@ HONOURED: Mapping[str, Mapping[str, Honoured]] = {
         "ListTags": _names("ResourceArn", "NextToken", "MaxResults"),
         "DeleteTags": _names("ResourceArn", "TagKeys"),
     },
-    "sts": {"GetCallerIdentity": {}},
+    "iam": {
+        "CreateRole": _names(
+            "Path",
+            "RoleName",
+            "AssumeRolePolicyDocument",
+            "Description",
+            "MaxSessionDuration",
+            "Tags",
+        ),
+        "GetRole": _names("RoleName"),
+        "ListRoles": _names("PathPrefix", "Marker", "MaxItems"),
+        "UpdateRole": _names("RoleName", "Description", "MaxSessionDuration"),
+        "UpdateAssumeRolePolicy": _names("RoleName", "PolicyDocument"),
+        "DeleteRole": _names("RoleName"),
+        "AttachRolePolicy": _names("RoleName", "PolicyArn"),
+        "DetachRolePolicy": _names("RoleName", "PolicyArn"),
+        "ListAttachedRolePolicies": _names("RoleName", "PathPrefix", "Marker", "MaxItems"),
+        "PutRolePolicy": _names("RoleName", "PolicyName", "PolicyDocument"),
+        "GetRolePolicy": _names("RoleName", "PolicyName"),
+        "DeleteRolePolicy": _names("RoleName", "PolicyName"),
+        "ListRolePolicies": _names("RoleName", "Marker", "MaxItems"),
+        "TagRole": _names("RoleName", "Tags"),
+        "UntagRole": _names("RoleName", "TagKeys"),
+        "ListRoleTags": _names("RoleName", "Marker", "MaxItems"),
+    },
+    "sts": {
+        # Trust policies are not enforced, so there is nothing to hold an ExternalId against.
+        "AssumeRole": _names("RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId"),
+        "GetCallerIdentity": {},
+        "GetSessionToken": _names("DurationSeconds"),
+    },
     "cloudwatch": {
         "GetMetricData": {
             "MetricDataQueries": {

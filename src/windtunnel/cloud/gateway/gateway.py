@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from windtunnel.cloud.errors import CloudError
+from windtunnel.cloud.foundation.callers import set_current_caller
 from windtunnel.cloud.gateway.answers import Fault, FaultError
 from windtunnel.cloud.gateway.api import Api
 from windtunnel.cloud.gateway.request import Request
@@ -107,8 +108,14 @@ class Gateway:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def unsigned(self, request: Request) -> FaultError:
+        """Return the refusal of a request that nobody signed."""
+        return self._api.unsigned(request.service, request.head, request.exchange.body())
+
     async def _answer_by_api(self, request: Request) -> None:
         body = request.exchange.body()
+        assert request.caller is not None
+        set_current_caller(request.caller)
         answer = await self._api.answer(request.service, request.head, body)
         request.exchange.respond(answer.status, answer.headers, answer.body)
 

@@ -5,7 +5,8 @@ import itertools
 import uuid
 from typing import TYPE_CHECKING
 
-from windtunnel.cloud.gateway.signature import Claim
+from windtunnel.cloud.foundation.callers import Caller
+from windtunnel.cloud.gateway.signature import AnyClaim
 from windtunnel.http.message import Head
 from windtunnel.http.server import BodySink, Exchange
 
@@ -20,6 +21,7 @@ class Request:
     """What the steps know of a request; each step fills in what later ones need."""
 
     __slots__ = (
+        "caller",
         "claim",
         "endpoint_name",
         "exchange",
@@ -37,7 +39,9 @@ class Request:
         # A UUID in form: unique within this process, and cheap.
         self.request_id = b"%s%012x" % (_PREFIX.encode(), next(_NUMBERS))
         self.service = "s3"
-        self.claim: Claim | None = None
+        self.claim: AnyClaim | None = None
+        # Whose key the claim names; it is theirs once the claim is proven.
+        self.caller: Caller | None = None
         self.endpoint_name = ""
         # Where the body goes: kept up to so many bytes, or streamed.
         self.plan: int | BodySink = 0

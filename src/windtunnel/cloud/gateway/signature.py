@@ -1,4 +1,4 @@
-"""Whether a request was signed with this home's key: read the signature, then prove it.
+"""Whether a request was signed with a key of this home: read the signature, then prove it.
 
 Two steps, because the first needs only the head: what cannot be right (no signature, an unknown
 key, a date too far off) is refused before a body is read; the proof over the body's hash follows.
@@ -6,6 +6,9 @@ key, a date too far off) is refused before a body is read; the proof over the bo
 Rules: pure; time is handed in. The request's own bytes are what is verified: the raw target, the
 headers as sent. Codes and statuses are each service's own (AWS: SageMaker and the JSON services
 400, the runtime, S3 and the query services 403).
+
+A session's key comes with its token, in a header or in the query of a presigned URL. The token has
+a MAC of its own (`foundation/callers.py`), so it may but need not be among what is signed.
 """
 
 import calendar
@@ -13,20 +16,24 @@ import functools
 import hmac
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from windtunnel.aws import sigv4
+from windtunnel.aws import sigv2, sigv4
+from windtunnel.cloud.foundation.callers import Caller, Callers
+from windtunnel.cloud.foundation.s3.request import split_address
 from windtunnel.cloud.gateway.answers import Fault, FaultError
 from windtunnel.cloud.gateway.identify import SIGNING_NAMES
 from windtunnel.core import limits
-from windtunnel.core.home import Credentials
 from windtunnel.http.message import Head
 
 _AUTHORIZATION = re.compile(
     rb"AWS4-HMAC-SHA256 +Credential=([^ ,]+), *SignedHeaders=([^ ,]+), *Signature=([0-9a-f]{64})"
 )
 _DATE = re.compile(r"\d{8}T\d{6}Z")
+_EXPIRES = re.compile(r"[0-9]{1,12}")
+_TOKEN = b"x-amz-security-token"
 _SCOPE_PARTS = 5
 # A prepared request repeats its date for minutes; parsing one costs 15 µs.
 _DATES_MAX = 256
@@ -50,9 +57,31 @@ class Claim:
     proof: str
     # Seconds a presigned URL lasts; None when the signature stands in the header.
     expires_s: int | None = None
+    # A session's token.
+    token: str | None = None
 
 
-def read_claim(head: Head) -> Claim | None:
+@dataclass(frozen=True)
+class QueryClaim:
+    """What a presigned URL of the older kind says (`aws/sigv2.py`): S3 alone has them."""
+
+    access_key_id: str
+    # As it was sent: it is part of what is signed.
+    expires: str
+    proof: str
+    parameters: Mapping[str, str]
+    signing_name: str = "s3"
+
+    @property
+    def token(self) -> str | None:
+        """A session's token."""
+        return self.parameters.get(_TOKEN.decode())
+
+
+AnyClaim = Claim | QueryClaim
+
+
+def read_claim(head: Head) -> AnyClaim | None:
     """Return what the head claims, None when it is not signed; refuse what cannot be read."""
     value = head.get(b"authorization")
     if value is not None:
@@ -68,9 +97,11 @@ def read_claim(head: Head) -> Claim | None:
                 )
             )
         credential, signed, proof = (part.decode("latin-1") for part in match.groups())
-        return _claim(credential, signed, proof, date.decode("latin-1"), None)
+        token = head.get(_TOKEN)
+        told = None if token is None else token.decode("latin-1")
+        return _claim(credential, signed, proof, date.decode("latin-1"), None, told)
     if b"X-Amz-Signature=" in head.query:
-        values = dict(parse_qsl(head.query.decode("latin-1"), keep_blank_values=True))
+        values = _parameters(head)
         expires = values.get("X-Amz-Expires", "")
         return _claim(
             values.get("X-Amz-Credential", ""),
@@ -78,11 +109,26 @@ def read_claim(head: Head) -> Claim | None:
             values.get("X-Amz-Signature", ""),
             values.get("X-Amz-Date", ""),
             int(expires) if expires.isdecimal() else -1,
+            values.get("X-Amz-Security-Token"),
+        )
+    if b"AWSAccessKeyId=" in head.query:
+        values = _parameters(head)
+        return QueryClaim(
+            values.get("AWSAccessKeyId", ""),
+            values.get("Expires", ""),
+            values.get("Signature", ""),
+            values,
         )
     return None
 
 
-def _claim(credential: str, signed: str, proof: str, date: str, expires_s: int | None) -> Claim:
+def _parameters(head: Head) -> dict[str, str]:
+    return dict(parse_qsl(head.query.decode("latin-1"), keep_blank_values=True))
+
+
+def _claim(
+    credential: str, signed: str, proof: str, date: str, expires_s: int | None, token: str | None
+) -> Claim:
     # An access key id holds no slash; the rest of the credential is the scope.
     parts = credential.split("/")
     if len(parts) != _SCOPE_PARTS or parts[-1] != sigv4.TERMINATOR or not _DATE.fullmatch(date):
@@ -96,7 +142,7 @@ def _claim(credential: str, signed: str, proof: str, date: str, expires_s: int |
         )
     key, day, region, signing_name, _ = parts
     names = frozenset(signed.lower().split(";"))
-    return Claim(key, day, region, signing_name, date, names, proof, expires_s)
+    return Claim(key, day, region, signing_name, date, names, proof, expires_s, token)
 
 
 @functools.lru_cache(maxsize=_DATES_MAX)
@@ -109,12 +155,34 @@ def _epoch_s(date: str) -> int:
         ) from None
 
 
-def check_claim(claim: Claim | None, service: str, owner: Credentials, now_s: float) -> Claim:
-    """Return the claim if it can be right, judged by the head alone; refuse it otherwise."""
+def check_claim(claim: AnyClaim | None, service: str, callers: Callers, now_s: float) -> Caller:
+    """Return who signs, if the claim can be right, judged by the head alone; refuse it otherwise.
+
+    Whoever it is has not signed anything yet: `prove_claim` says so.
+    """
     if claim is None:
-        raise _missing(service)
-    if claim.access_key_id != owner.access_key_id:
-        raise _unknown_key(service)
+        raise missing(service)
+    caller = callers.find(claim.access_key_id, claim.token)
+    if caller is None:
+        raise _stranger(claim, service, callers)
+    if caller.expires_s is not None and now_s >= caller.expires_s:
+        raise _expired(service)
+    if isinstance(claim, QueryClaim):
+        _check_query_claim(claim, now_s)
+    else:
+        _check_scope_and_time(claim, service, now_s)
+    return caller
+
+
+def _check_query_claim(claim: QueryClaim, now_s: float) -> None:
+    if not _EXPIRES.fullmatch(claim.expires):
+        message = f"Invalid date (should be seconds since epoch): {claim.expires[:100]}"
+        raise FaultError(Fault("AccessDenied", message, 403))
+    if now_s > int(claim.expires):
+        raise FaultError(Fault("AccessDenied", "Request has expired", 403))
+
+
+def _check_scope_and_time(claim: Claim, service: str, now_s: float) -> None:
     if claim.signing_name != SIGNING_NAMES.get(service) or claim.day != claim.date[:8]:
         raise _mismatch(service, "Credential should be scoped to correct service and date.")
     if "host" not in claim.signed:
@@ -137,13 +205,26 @@ def check_claim(claim: Claim | None, service: str, owner: Credentials, now_s: fl
     skew_s = limits.SIGNATURE_SKEW_S3_S if service in _S3_LIKE else limits.SIGNATURE_SKEW_S
     if abs(now_s - signed_s) > skew_s:
         raise _skewed(service, claim.date, sigv4.amz_date(now_s), skew_s)
-    return claim
 
 
 def prove_claim(
-    claim: Claim, head: Head, service: str, owner: Credentials, hashed_payload: str
+    claim: AnyClaim, head: Head, service: str, caller: Caller, hashed_payload: str
 ) -> None:
-    """Refuse the request unless its signature is this home's over these very bytes."""
+    """Refuse the request unless its signature is the caller's over these very bytes."""
+    if isinstance(claim, QueryClaim):
+        proof = _query_proof(claim, head, caller)
+    else:
+        proof = _proof(claim, head, caller, hashed_payload)
+    if not hmac.compare_digest(proof.encode(), claim.proof.encode()):
+        raise _mismatch(
+            service,
+            "The request signature we calculated does not match the signature you provided. "
+            "Check your AWS Secret Access Key and signing method. Consult the service "
+            "documentation for details.",
+        )
+
+
+def _proof(claim: Claim, head: Head, caller: Caller, hashed_payload: str) -> str:
     headers = [(name.decode(), value.decode("utf-8", "replace")) for name, value in head.headers]
     canonical = sigv4.canonical_request(
         head.method.decode(),
@@ -154,18 +235,28 @@ def prove_claim(
         service=claim.signing_name,
     )
     scope = sigv4.credential_scope(claim.date, claim.region, claim.signing_name)
-    key = sigv4.signing_key(owner.secret_access_key, claim.day, claim.region, claim.signing_name)
-    text = sigv4.string_to_sign(claim.date, scope, canonical)
-    if not hmac.compare_digest(sigv4.signature(key, text), claim.proof):
-        raise _mismatch(
-            service,
-            "The request signature we calculated does not match the signature you provided. "
-            "Check your AWS Secret Access Key and signing method. Consult the service "
-            "documentation for details.",
-        )
+    key = sigv4.signing_key(caller.secret_access_key, claim.day, claim.region, claim.signing_name)
+    return sigv4.signature(key, sigv4.string_to_sign(claim.date, scope, canonical))
 
 
-def _missing(service: str) -> FaultError:
+def _query_proof(claim: QueryClaim, head: Head, caller: Caller) -> str:
+    # What the URL carries stands for the headers of its name; a header that was sent comes first.
+    headers = {name.lower(): value for name, value in claim.parameters.items()}
+    headers |= {name.decode(): value.decode("utf-8", "replace") for name, value in head.headers}
+    bucket, _ = split_address(headers.get("host", ""), b"/")
+    path = head.path.decode("latin-1")
+    text = sigv2.string_to_sign(
+        head.method.decode(),
+        f"/{bucket}{path}" if bucket else path,
+        head.query.decode("latin-1"),
+        headers,
+        claim.expires,
+    )
+    return sigv2.signature(caller.secret_access_key, text)
+
+
+def missing(service: str) -> FaultError:
+    """Return the refusal of a request that nobody signed."""
     if service in _S3_LIKE:
         return FaultError(Fault("AccessDenied", "Access Denied", 403))
     message = "Missing Authentication Token"
@@ -189,6 +280,38 @@ def _unknown_key(service: str) -> FaultError:
         return FaultError(Fault("InvalidClientTokenId", message, 403))
     status = 403 if service in _FORBIDDEN_LIKE else 400
     return FaultError(Fault("UnrecognizedClientException", message, status))
+
+
+def _stranger(claim: AnyClaim, service: str, callers: Callers) -> FaultError:
+    """Return the refusal of a key that is nobody's, or of a token that is not of its key."""
+    is_owners = claim.access_key_id == callers.owner.access_key_id
+    is_sessions = claim.token is not None and callers.is_token(claim.token)
+    if not is_owners and not is_sessions:
+        return _unknown_key(service)
+    hint = (
+        " (This access key has no session token: a stale AWS_SESSION_TOKEN may be set.)"
+        if is_owners
+        else ""
+    )
+    if service in _S3_LIKE:
+        message = f"The provided token is malformed or otherwise invalid.{hint}"
+        return FaultError(Fault("InvalidToken", message, 400))
+    fault = _unknown_key(service).fault
+    return FaultError(Fault(fault.code, f"{fault.message}{hint}", fault.status))
+
+
+def _expired(service: str) -> FaultError:
+    """Return the refusal of a session whose time is over.
+
+    aws-sdk-java-v2#1649 shows STS's 403 and ExpiredToken, datatools-ui#10 S3's 400.
+    """
+    if service in _S3_LIKE:
+        return FaultError(Fault("ExpiredToken", "The provided token has expired.", 400))
+    message = "The security token included in the request is expired"
+    if service in _QUERY_LIKE:
+        return FaultError(Fault("ExpiredToken", message, 403))
+    status = 403 if service in _FORBIDDEN_LIKE else 400
+    return FaultError(Fault("ExpiredTokenException", message, status))
 
 
 def _mismatch(service: str, message: str) -> FaultError:

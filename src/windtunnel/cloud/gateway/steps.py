@@ -8,17 +8,21 @@ from dataclasses import dataclass
 
 from windtunnel.aws.sigv4 import UNSIGNED_PAYLOAD, signing_key
 from windtunnel.cloud.errors import CloudError
+from windtunnel.cloud.foundation.callers import Callers
 from windtunnel.cloud.gateway import invocation, signature
 from windtunnel.cloud.gateway.answers import Fault, FaultError, unsupported_service
 from windtunnel.cloud.gateway.forward import Forwarding
 from windtunnel.cloud.gateway.gateway import Gateway, Step
 from windtunnel.cloud.gateway.identify import SIGNING_NAMES, identify
 from windtunnel.cloud.gateway.request import Request
+from windtunnel.cloud.gateway.signature import Claim, QueryClaim
 from windtunnel.cloud.router.router import Router
 from windtunnel.core import limits
 from windtunnel.core.clock import Clock
-from windtunnel.core.home import Credentials
 
+# S3 has public objects. STS has operations for who has no key yet; none is offered, and whoever
+# asks is told so by name, which takes the body.
+_ASKED_UNSIGNED = frozenset(("s3", "sts"))
 _SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 
 
@@ -36,22 +40,23 @@ def identify_service(gateway: Gateway, request: Request) -> None:
 class CheckClaim:
     """Turn away what cannot be signed rightly, before its body is read."""
 
-    owner: Credentials
+    callers: Callers
     clock: Clock
 
     def __call__(self, gateway: Gateway, request: Request) -> None:
-        """Check the claim against the key and the time."""
+        """Check the claim against the keys and the time."""
         del gateway
-        if request.claim is None and request.service == "s3":
+        if request.claim is None and request.service in _ASKED_UNSIGNED:
             return
-        signature.check_claim(request.claim, request.service, self.owner, self.clock.now_s())
+        request.caller = signature.check_claim(
+            request.claim, request.service, self.callers, self.clock.now_s()
+        )
 
 
 @dataclass(frozen=True)
 class PlanBody:
     """Decide where the body goes: kept, within the service's limit, or streamed to S3."""
 
-    owner: Credentials
     s3_socket: str
     invoke_body_bytes_max: int
 
@@ -87,8 +92,10 @@ class PlanBody:
         if claim is None:
             extra = [(b"x-windtunnel-caller", b"anonymous")]
             return Forwarding(request.exchange, self.s3_socket, extra, failed)
+        caller = request.caller
+        assert caller is not None
         declared = request.head.get(b"x-amz-content-sha256")
-        if claim.expires_s is not None:
+        if isinstance(claim, QueryClaim) or claim.expires_s is not None:
             hashed = UNSIGNED_PAYLOAD
         elif declared is None:
             raise FaultError(
@@ -100,30 +107,22 @@ class PlanBody:
             )
         else:
             hashed = declared.decode("latin-1")
-        signature.prove_claim(claim, request.head, "s3", self.owner, hashed)
+        signature.prove_claim(claim, request.head, "s3", caller, hashed)
         extra = []
-        if hashed.startswith(_SIGNED_CHUNKS):
+        if isinstance(claim, Claim) and hashed.startswith(_SIGNED_CHUNKS):
             # Each chunk carries a signature of its own, which only the S3 process sees.
-            key = signing_key(
-                self.owner.secret_access_key, claim.day, claim.region, claim.signing_name
-            )
+            key = signing_key(caller.secret_access_key, claim.day, claim.region, claim.signing_name)
             extra.append((b"x-windtunnel-signing-key", key.hex().encode()))
         return Forwarding(request.exchange, self.s3_socket, extra, failed)
 
 
-@dataclass(frozen=True)
-class ProveSignature:
-    """Prove the signature over the head and the body that came."""
-
-    owner: Credentials
-
-    def __call__(self, gateway: Gateway, request: Request) -> None:
-        """Refuse what this home's key did not sign."""
-        del gateway
-        assert request.claim is not None
-        signature.prove_claim(
-            request.claim, request.head, request.service, self.owner, request.hashed_payload
-        )
+def prove_signature(gateway: Gateway, request: Request) -> None:
+    """Refuse what no key of this home signed, over the head and the body that came."""
+    if request.claim is None or request.caller is None:
+        raise gateway.unsigned(request)
+    signature.prove_claim(
+        request.claim, request.head, request.service, request.caller, request.hashed_payload
+    )
 
 
 @dataclass(frozen=True)
@@ -147,19 +146,16 @@ class Dispatch:
 
 
 def head_steps(
-    owner: Credentials, clock: Clock, s3_socket: str, invoke_body_bytes_max: int
+    callers: Callers, clock: Clock, s3_socket: str, invoke_body_bytes_max: int
 ) -> tuple[Step, ...]:
     """Return what happens when a request's head is in, in this order."""
     return (
         identify_service,
-        CheckClaim(owner, clock),
-        PlanBody(owner, s3_socket, invoke_body_bytes_max),
+        CheckClaim(callers, clock),
+        PlanBody(s3_socket, invoke_body_bytes_max),
     )
 
 
-def body_steps(owner: Credentials, router: Router) -> tuple[Step, ...]:
+def body_steps(router: Router) -> tuple[Step, ...]:
     """Return what happens when a request's body is in, in this order."""
-    return (
-        ProveSignature(owner),
-        Dispatch(router),
-    )
+    return (prove_signature, Dispatch(router))

@@ -190,6 +190,26 @@ def test_the_gateways_own_refusals_have_the_services_form() -> None:
     assert [each.status for each in (sagemaker, sts, runtime, s3)] == [400, 403, 403, 403]
 
 
+@pytest.mark.parametrize(
+    ("action", "code"),
+    [
+        ("AssumeRoleWithWebIdentity", "UnsupportedOperationException"),
+        ("AssumeRoleWithSAML", "UnsupportedOperationException"),
+        ("GetCallerIdentity", "MissingAuthenticationToken"),
+        ("Nonsense", "InvalidAction"),
+    ],
+)
+def test_what_aws_answers_without_a_signature_is_refused_by_name(action: str, code: str) -> None:
+    """A workload with a web identity learns that this is not here, not that it has no key."""
+    form = Head(
+        b"POST", b"/", [(b"content-type", b"application/x-www-form-urlencoded")], keep_alive=True
+    )
+    api = Api({"sts": {}})
+    body = urlencode({"Action": action, "Version": "2011-06-15"}).encode()
+
+    assert api.unsigned("sts", form, body).fault.code == code
+
+
 def test_a_throttled_invocation_has_awss_null_message() -> None:
     """boto3 retries on the code; the message is null on AWS."""
     head = Head(b"POST", b"/endpoints/e/invocations", [], keep_alive=True)
