@@ -31,6 +31,7 @@ from windtunnel.cloud.foundation.sts import Sts
 from windtunnel.cloud.gateway.answers import Answer
 from windtunnel.cloud.gateway.api import Api
 from windtunnel.cloud.gateway.signature import read_claim
+from windtunnel.cloud.logs.service import Logs
 from windtunnel.cloud.router.routes import VariantRoute
 from windtunnel.cloud.sagemaker.service import SageMaker
 from windtunnel.cloud.store.store import Store
@@ -133,12 +134,15 @@ class Contract:
         await self._sagemaker.resume()
         self._callers = Callers(Credentials("AKIAEXAMPLE", "example"))
         iam = await Iam.open(self._store, SystemClock())
+        self.log_folder = path.parent / "logs"
+        self._logs = Logs(self.log_folder, SystemClock(), region=_REGION)
         return Api(
             {
                 "sagemaker": self._sagemaker.operations(),
                 "iam": iam.operations(),
                 "sts": Sts(self._callers, iam, SystemClock()).operations(),
                 "cloudwatch": self.cloudwatch.operations(),
+                "logs": self._logs.operations(),
             }
         )
 
@@ -183,6 +187,7 @@ class Contract:
         async def end() -> None:
             await self._sagemaker.close()
             await self.cloudwatch.close()
+            await self._logs.close()
             await self._store.close()
 
         self._wait(end())
@@ -250,6 +255,12 @@ def sagemaker(contract: Contract) -> Any:
 def cloudwatch(contract: Contract) -> Any:
     """A boto3 client of CloudWatch."""
     return contract.client("cloudwatch")
+
+
+@pytest.fixture
+def logs(contract: Contract) -> Any:
+    """A boto3 client of CloudWatch Logs."""
+    return contract.client("logs")
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from windtunnel.cloud.gateway.gateway import Gateway
 from windtunnel.cloud.gateway.proxy.authority import Authority
 from windtunnel.cloud.gateway.proxy.proxy import Proxy
 from windtunnel.cloud.gateway.steps import body_steps, head_steps
+from windtunnel.cloud.logs.service import Logs
 from windtunnel.cloud.gateway.throttle import Throttle
 from windtunnel.cloud.pace import INSTANT, Pace
 from windtunnel.cloud.router.router import Router
@@ -132,6 +133,10 @@ async def opened(options: Options) -> AsyncIterator[str]:
             store, fleet, router, S3Client(s3_socket), clock, region=options.region
         )
         stack.push_async_callback(sagemaker.close)
+        logs = Logs(
+            home.logs, clock, region=options.region, visible_after_s=options.pace.log_delay_s
+        )
+        stack.push_async_callback(logs.close)
         callers = Callers(home.credentials())
         iam = await Iam.open(store, clock)
         api = Api(
@@ -140,6 +145,7 @@ async def opened(options: Options) -> AsyncIterator[str]:
                 "iam": iam.operations(),
                 "sts": Sts(callers, iam, clock).operations(),
                 "cloudwatch": cloudwatch.operations(),
+                "logs": logs.operations(),
             },
             Throttle(options.pace.rate_of, clock),
         )

@@ -240,10 +240,27 @@ MODEL_CACHE_ENTRY_COUNT_MAX = 1000
 # --- Logs -------------------------------------------------------------------------------------
 # One instance's output: this much, then one older file of the same size is kept. Guess.
 INSTANCE_LOG_BYTES_MAX = 8 * MIB
-# How often the size is looked at: in between, a very chatty process may overshoot.
-INSTANCE_LOG_CHECK_INTERVAL_S = 1.0
-# Logs of instances that are gone, the oldest of which go when `up` starts. Guess.
+# How often the size is looked at: in between, a very chatty process may overshoot. What was written
+# is then given its time and can be read through the API, within the second that is promised.
+INSTANCE_LOG_CHECK_INTERVAL_S = 0.25
+# The times beside it, 16 bytes each time that something was new: 9 hours of a line in every quarter
+# of a second, 7 days of one ping's line every 5 s. Guess.
+INSTANCE_LOG_INDEX_BYTES_MAX = 2 * MIB
+# Logs of instances, of which the oldest that nobody writes any more go when one ends. Guess.
 INSTANCE_LOG_COUNT_MAX = 1000
+# "Each log event can be no larger than 1 MB", "the maximum batch size is 1,048,576 bytes"
+# (botocore's page on PutLogEvents); "up to 1 MB of log events or up to 10,000" (GetLogEvents).
+LOG_EVENT_BYTES_MAX = 1 * MIB
+LOG_PAGE_BYTES_MAX = 1 * MIB
+LOG_PAGE_EVENT_COUNT_MAX = 10_000
+# One FilterLogEvents looks at so much, then answers what it has and a token. Guess.
+LOG_SEARCH_BYTES_MAX = 4 * MIB
+# Events that clients wrote, of which the oldest go. Guess.
+LOG_CLIENT_BYTES_MAX = 256 * MIB
+# Threads that read and write logs: they share the interpreter with the gateway. Guess.
+LOG_THREAD_COUNT = 2
+# Parentheses in a JSON filter pattern; its 1,024 characters could hold 500. Guess.
+LOG_PATTERN_DEPTH_MAX = 32
 # As much of a log's end as a FailureReason quotes; the field holds 1,024 characters (botocore).
 FAILURE_LOG_CHARACTERS_MAX = 400
 

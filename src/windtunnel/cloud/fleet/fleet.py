@@ -111,14 +111,14 @@ class Fleet:
         # Instances that are being ended, and the tasks that do it.
         self._disposals: dict[asyncio.Task[None], _Member] = {}
         self._tidying: asyncio.Task[None] | None = None
-        self._rotating: asyncio.Task[None] | None = None
+        self._tending: asyncio.Task[None] | None = None
         self._is_closing = False
 
     def open(self) -> None:
         """Begin to warm the zygote and to tidy the home; return at once."""
         self._zygote.open()
         self._tidying = asyncio.create_task(asyncio.to_thread(self._tidy))
-        self._rotating = asyncio.create_task(self._rotate_logs())
+        self._tending = asyncio.create_task(self._tend_logs())
 
     async def start(self, spec: InstanceSpec, on_change: Callable[[Instance], None]) -> Instance:
         """Return a new instance once it is healthy, or raise `StartFailedError`.
@@ -161,7 +161,7 @@ class Fleet:
             await asyncio.wait(self._disposals)
         await self._downloads.close()
         await self._zygote.close()
-        background = {task for task in (self._rotating, self._tidying) if task is not None}
+        background = {task for task in (self._tending, self._tidying) if task is not None}
         for task in background:
             task.cancel()
         if background:
@@ -268,24 +268,29 @@ class Fleet:
         if not member.task.cancelled() and (error := member.task.exception()) is not None:
             logger.error("the attendant of %s failed", instance.id, exc_info=error)
         self._cores.release(instance.cpus)
-        member.log.close()
+        await asyncio.to_thread(self._put_away, member.log)
         shutil.rmtree(self._socket_dir / instance.id, ignore_errors=True)
+
+    def _put_away(self, log: Log) -> None:
+        log.finish(self._clock.now_s())
+        logs.prune(self._log_folder, limits.INSTANCE_LOG_COUNT_MAX)
 
     def _tidy(self) -> None:
         """Bound what earlier starts of this home left; runs before any instance is there."""
         try:
             self._log_folder.mkdir(parents=True, exist_ok=True)
             logs.prune(self._log_folder, limits.INSTANCE_LOG_COUNT_MAX)
+            logs.remove_empty_folders(self._log_folder)
+            logs.settle(self._log_folder)
             model_cache.prune(self._home.models, limits.MODEL_CACHE_BYTES_MAX)
         except OSError:
             # An untidy home serves all the same.
             logger.exception("the home %s could not be tidied", self._home.path)
 
-    async def _rotate_logs(self) -> None:
+    async def _tend_logs(self) -> None:
         while True:
             await asyncio.sleep(limits.INSTANCE_LOG_CHECK_INTERVAL_S)
             open_logs = [member.log for member in self._members.values()]
-            full = [log for log in [*open_logs, self._zygote.log] if log.is_full]
-            if full:
-                # Copied in a thread, which lets the loop run.
-                await asyncio.to_thread(logs.rotate_full, full)
+            # In a thread, which lets the loop run: a rotation copies.
+            await asyncio.to_thread(logs.tend, open_logs, self._clock.now_s())
+            await asyncio.to_thread(logs.rotate_if_full, self._zygote.log)

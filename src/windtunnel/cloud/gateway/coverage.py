@@ -146,6 +146,72 @@ HONOURED: Mapping[str, Mapping[str, Honoured]] = {
         "GetCallerIdentity": {},
         "GetSessionToken": _names("DurationSeconds"),
     },
+    "logs": {
+        "CreateLogGroup": {
+            **_names("logGroupName", "tags"),
+            "logGroupClass": Only(("STANDARD",)),
+            "deletionProtectionEnabled": Only((False,)),
+        },
+        "CreateLogStream": _names("logGroupName", "logStreamName"),
+        "DeleteLogGroup": _names("logGroupName"),
+        "DeleteLogStream": _names("logGroupName", "logStreamName"),
+        "DeleteRetentionPolicy": _names("logGroupName"),
+        "DescribeLogGroups": {
+            **_names("logGroupNamePrefix", "logGroupNamePattern", "nextToken", "limit"),
+            "includeLinkedAccounts": Only((False,)),
+            "logGroupClass": Only(("STANDARD",)),
+        },
+        "DescribeLogStreams": _names(
+            "logGroupName",
+            "logGroupIdentifier",
+            "logStreamNamePrefix",
+            "orderBy",
+            "descending",
+            "nextToken",
+            "limit",
+        ),
+        "FilterLogEvents": {
+            **_names(
+                "logGroupName",
+                "logGroupIdentifier",
+                "logStreamNames",
+                "logStreamNamePrefix",
+                "startTime",
+                "endTime",
+                "filterPattern",
+                "nextToken",
+                "limit",
+                # "this parameter is ignored and the value is assumed to be true" (AWS, the same).
+                "interleaved",
+            ),
+            "startFromHead": Only((True,)),
+            "unmask": Only((False,)),
+        },
+        "GetLogEvents": {
+            **_names(
+                "logGroupName",
+                "logGroupIdentifier",
+                "logStreamName",
+                "startTime",
+                "endTime",
+                "nextToken",
+                "limit",
+                "startFromHead",
+            ),
+            "unmask": Only((False,)),
+        },
+        "ListTagsForResource": _names("resourceArn"),
+        "PutLogEvents": _names(
+            "logGroupName",
+            "logStreamName",
+            "logEvents",
+            # "The sequence token is now ignored" (AWS, the same).
+            "sequenceToken",
+        ),
+        "PutRetentionPolicy": _names("logGroupName", "retentionInDays"),
+        "TagResource": _names("resourceArn", "tags"),
+        "UntagResource": _names("resourceArn", "tagKeys"),
+    },
     "cloudwatch": {
         "GetMetricData": {
             "MetricDataQueries": {

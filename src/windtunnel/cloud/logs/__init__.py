@@ -1,0 +1,1 @@
+"""CloudWatch Logs: what instances wrote, and what clients put beside it."""
