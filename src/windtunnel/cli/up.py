@@ -45,7 +45,7 @@ def up(
         ),
     ] = "instant",
 ) -> None:
-    """Run the local cloud: SageMaker, its runtime, S3, STS and CloudWatch on this machine.
+    """Run the local cloud: SageMaker, its runtime, S3, IAM, STS, CloudWatch and Logs here.
 
     It stays in the foreground and prints `ready http://127.0.0.1:PORT` on stdout when it answers.
     Everything it knows lies in the home; the next `up` brings its endpoints back.

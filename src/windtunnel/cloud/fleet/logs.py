@@ -19,6 +19,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 
 from windtunnel.cloud.logs import line_index
@@ -33,9 +34,7 @@ class Log:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Append mode: after a cut the next write goes to the new end, not to the old offset.
-        self._file = path.open("ab", buffering=0)
+        self._file = _open_to_append(path)
         path.chmod(0o600)
         self.descriptor = self._file.fileno()
         fcntl.flock(self.descriptor, fcntl.LOCK_SH)
@@ -126,6 +125,19 @@ class Log:
     def close(self) -> None:
         """Let go of the file; the process has its own descriptor."""
         self._file.close()
+
+
+def _open_to_append(path: Path) -> FileIO:
+    """Open a log so that, after a cut, the next write goes to the new end, not the old offset."""
+    for is_last in (False, True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return path.open("ab", buffering=0)
+        except FileNotFoundError:
+            # Empty folders are removed while the cloud starts.
+            if is_last:
+                raise
+    raise AssertionError
 
 
 def tend(logs: Iterable[Log], now_s: float) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from windtunnel.cloud.errors import CloudError
 from windtunnel.cloud.gateway import coverage, validation
@@ -36,9 +36,13 @@ from windtunnel.cloud.gateway.protocols.rpc_v2_cbor import RpcV2Cbor
 from windtunnel.cloud.gateway.shapes import OperationModel, ServiceModel, Shape, load_service
 from windtunnel.cloud.gateway.signature import missing
 from windtunnel.cloud.gateway.throttle import Throttle
+from windtunnel.core import limits
 from windtunnel.http.message import Head
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # Members under the project's names, in and out; times are seconds since the epoch, blobs bytes.
 Operation = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -82,11 +86,14 @@ class Api:
             if self._throttle is not None:
                 self._throttle.check(service, operation.name)
             assert not isinstance(protocol, RestJson), "rest-json is served before this"
-            parsed = protocol.parse(operation, head, body)
-            validation.check(operation, parsed)
-            coverage.check(operation, parsed)
+            is_large = len(body) > limits.API_INLINE_BYTES_MAX
+            parsed = await _apart(is_large, _read, protocol, operation, head, body)
             output = await self._run(self._services[service][operation.name], parsed)
-            return protocol.answer(operation, output, request_id)
+            is_large = any(
+                isinstance(part, list) and len(part) > limits.API_INLINE_COUNT_MAX
+                for part in output.values()
+            )
+            return await _apart(is_large, protocol.answer, operation, output, request_id)
         except FaultError as error:
             fault = error.fault
         except CloudError as error:
@@ -159,6 +166,21 @@ class Api:
         if not task.cancelled():
             # Nobody may be left to be told; asking keeps asyncio from complaining.
             task.exception()
+
+
+async def _apart(is_large: bool, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: FBT001 - a decision, not a mode
+    """Do work here when it is small, in a thread when the loop should not wait for it."""
+    return await asyncio.to_thread(work, *args, **kwargs) if is_large else work(*args, **kwargs)
+
+
+def _read(
+    protocol: JsonRpc | QueryRpc, operation: OperationModel, head: Head, body: bytes
+) -> dict[str, Any]:
+    """Return a request's members, when they are what AWS takes and this cloud offers."""
+    parsed = protocol.parse(operation, head, body)
+    validation.check(operation, parsed)
+    coverage.check(operation, parsed)
+    return parsed
 
 
 def new_request_id() -> str:

@@ -325,7 +325,8 @@ _END: Cursor = (TIME_MS_END, 0)
 
 def size_of(message: str) -> int:
     """Return an event's size as CloudWatch counts it."""
-    return len(message.encode()) + EVENT_OVERHEAD_BYTES
+    size = len(message) if message.isascii() else len(message.encode())
+    return size + EVENT_OVERHEAD_BYTES
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -7,7 +7,7 @@ a thread.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 # Compared part by part; the parts' meaning is the stream's own.
 Cursor = tuple[int, int]
@@ -17,8 +17,7 @@ BEGINNING: Cursor = (0, 0)
 TIME_MS_END = (1 << 63) - 1
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """One event, and the cursors before and behind it."""
 
     begin: Cursor

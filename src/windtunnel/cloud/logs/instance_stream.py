@@ -100,6 +100,8 @@ class _Reader:
         self._parts = parts
         self.begin = parts[0].index.base if parts else 0
         self.end = parts[-1].index.end if parts else 0
+        # The record that was found last: the next line's is mostly the same.
+        self._noted_from = self._noted_to = self._noted_ms = 0
 
     def bounds(self, window: Window) -> tuple[int, int]:
         """Return the places between which the lines of a window end."""
@@ -122,13 +124,12 @@ class _Reader:
             block = self._block(at + len(held), end, max(_BLOCK_BYTES, len(held)))
             if not block:
                 return
-            held += block
-            begin = 0
-            while (line_end := held.find(b"\n", begin)) >= 0:
-                if line_end > begin:
-                    yield self._event(at + begin, at + line_end, held[begin:line_end])
-                begin = line_end + 1
-            held, at = held[begin:], at + begin
+            *lines, held = (held + block).split(b"\n")
+            for line in lines:
+                line_end = at + len(line)
+                if line:
+                    yield self._event(at, line_end, line)
+                at = line_end + 1
 
     def lines_backward(self, start: int, end: int) -> Iterator[Event]:
         """Yield the same from the end."""
@@ -187,7 +188,9 @@ class _Reader:
         return b"".join(pieces) if all(part.is_current for part in self._parts) else b""
 
     def _event(self, begin: int, line_end: int, line: bytes) -> Event:
-        time_ms = self._time_ms(line_end)
+        if not self._noted_from <= line_end < self._noted_to:
+            self._find_record(line_end)
+        time_ms = self._noted_ms
         if len(line) > limits.LOG_EVENT_BYTES_MAX:
             note = f" [cut by Windtunnel: the line has {len(line)} bytes]"
             message = line[: limits.LOG_EVENT_BYTES_MAX - 100].decode(errors="replace") + note
@@ -195,10 +198,11 @@ class _Reader:
             message = line.removesuffix(b"\r").decode(errors="replace")
         return Event((begin, 0), (line_end + 1, 0), time_ms, time_ms, message)
 
-    def _time_ms(self, place: int) -> int:
-        """Return when the byte at a place was first seen."""
-        for part in self._parts:
-            if part.index.base <= place < part.index.end:
-                found = bisect.bisect_right(part.index.ends, place - part.index.base)
-                return part.index.times_ms[found]
-        raise AssertionError("no place outside of the files is read")
+    def _find_record(self, place: int) -> None:
+        """Find when the byte at a place was first seen, and which bytes were with it."""
+        part = next(part for part in self._parts if part.index.base <= place < part.index.end)
+        ends = part.index.ends
+        found = bisect.bisect_right(ends, place - part.index.base)
+        self._noted_from = part.index.base + (ends[found - 1] if found else 0)
+        self._noted_to = part.index.base + ends[found]
+        self._noted_ms = part.index.times_ms[found]

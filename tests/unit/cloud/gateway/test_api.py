@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -26,6 +27,8 @@ from windtunnel.cloud.errors import (
 from windtunnel.cloud.gateway.answers import Answer
 from windtunnel.cloud.gateway.api import Api, Operation
 from windtunnel.cloud.gateway.identify import identify
+from windtunnel.cloud.gateway.protocols.json_rpc import JsonRpc
+from windtunnel.core import limits
 from windtunnel.core.clock import ManualClock
 from windtunnel.http.message import Head
 
@@ -208,6 +211,49 @@ def test_what_aws_answers_without_a_signature_is_refused_by_name(action: str, co
     body = urlencode({"Action": action, "Version": "2011-06-15"}).encode()
 
     assert api.unsigned("sts", form, body).fault.code == code
+
+
+@pytest.mark.parametrize(
+    ("count", "is_apart"), [(1, False), (limits.API_INLINE_COUNT_MAX + 1, True)]
+)
+def test_a_large_answer_is_written_apart_from_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    is_apart: bool,  # noqa: FBT001 - a column
+) -> None:
+    """Ten thousand log events take 13 ms to write: no invocation may wait for that."""
+    threads: list[threading.Thread] = []
+    write = JsonRpc.answer
+
+    def watched(self: JsonRpc, *args: Any) -> Answer:
+        threads.append(threading.current_thread())
+        return write(self, *args)
+
+    monkeypatch.setattr(JsonRpc, "answer", watched)
+
+    async def many(parsed: dict[str, Any]) -> dict[str, Any]:
+        return {"models": [{"model_name": "m"}] * count}
+
+    answer = _answer(many, _head(), b"{}")
+
+    assert len(json.loads(answer.body)["Models"]) == count
+    assert (threads[0] is not threading.main_thread()) is is_apart
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"NameContains": "abc"}' + b" " * 200_000, None),
+        (b'{"NameContains": "' + b"a" * 200_000 + b'"}', "ValidationException"),
+        (b'{"NameContains": [' + b" " * 200_000 + b"]}", "SerializationException"),
+        (b"{" + b" " * 200_000, "SerializationException"),
+    ],
+)
+def test_a_large_request_is_read_like_a_small_one(body: bytes, code: str | None) -> None:
+    """Where it is read changes neither what is taken nor how the rest is refused."""
+    answer = _answer(_no_models, _head(), body)
+
+    assert json.loads(answer.body).get("__type") == code
 
 
 def test_a_throttled_invocation_has_awss_null_message() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from windtunnel.cloud.fleet import logs as fleet_logs
@@ -81,9 +81,11 @@ def _read(events: object) -> list[tuple[str, int]]:
 @given(
     steps=st.lists(st.tuples(_PIECES, st.booleans(), st.sampled_from([0, 0, 0, 1])), max_size=12),
     block=st.sampled_from([1, 7, 64 * 1024]),
-    start=st.integers(-1, 13),
+    start=st.integers(-1, 6),
     end=st.integers(-1, 13),
 )
+# A line that began before the window, and ends in it.
+@example(steps=[(b"a", True, 0), (b"b\n", True, 0)], block=7, start=1, end=2)
 def test_what_was_written_is_read_from_either_end(
     steps: Sequence[tuple[bytes, bool, int]], block: int, start: int, end: int
 ) -> None:

@@ -70,13 +70,14 @@ def test_pages_put_together_are_the_whole(times: list[list[int]], count: int, pa
     )
     found: list[str] = []
     place: Place | None = None
-    while True:
+    for _ in range(100):
         page, place = search(streams, Window(), wanted, place, count)
         assert len(page) <= count
         found += [event.message for _, event in page]
         if place is None:
             break
 
+    assert place is None
     assert found == [message for *_, message in everything]
 
 
@@ -88,13 +89,14 @@ def test_a_search_that_finds_nothing_is_bounded_and_goes_on(
     streams = _streams([[1] * 50])
     pages = 0
     place: Place | None = None
-    while True:
+    for _ in range(100):
         page, place = search(streams, Window(), compile_filter("nowhere"), place, 10)
         pages += 1
         assert page == []
         if place is None:
             break
 
+    assert place is None
     assert pages > 10
 
 
