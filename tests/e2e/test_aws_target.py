@@ -24,6 +24,7 @@ from windtunnel.core.home import Home
 pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 
 _ROLE = "arn:aws:iam::000000000000:role/service-role/tests"
+_BUILDER = "arn:aws:iam::000000000000:role/team/builder"
 # Nothing listens on port 9 (discard).
 _NOWHERE = "http://127.0.0.1:9"
 # How a company hands out credentials: by a program, until its user's session has ended.
@@ -48,9 +49,9 @@ class Player:
     # Where this file is, the user's session has ended.
     ended: Path
 
-    def command(self, *words: object) -> subprocess.Popen[str]:
+    def command(self, *words: object, profile: str = "player") -> subprocess.Popen[str]:
         """Start a command of ours, in surroundings that lead elsewhere unless it is told."""
-        where = ("--cloud", "aws", "--endpoint-url", self.url, "--profile", "player")
+        where = ("--cloud", "aws", "--endpoint-url", self.url, "--profile", profile)
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         environment |= {
             "AWS_CONFIG_FILE": str(self.config_file),
@@ -68,9 +69,9 @@ class Player:
             env=environment,
         )
 
-    def run(self, *words: object) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: object, profile: str = "player") -> subprocess.CompletedProcess[str]:
         """Run a command of ours to its end."""
-        with self.command(*words) as process:
+        with self.command(*words, profile=profile) as process:
             out, err = process.communicate(timeout=100)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
@@ -114,6 +115,8 @@ def player(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Player]:
     words = (sys.executable, sign_in, owner.access_key_id, owner.secret_access_key, ended)
     config_file.write_text(
         f"[profile player]\nregion = eu-west-1\ncredential_process = {' '.join(map(str, words))}\n"
+        "[profile builder]\nregion = eu-west-1\nsource_profile = player\n"
+        f"role_arn = {_BUILDER}\n"
     )
     program = Path(__file__).with_name("aws_player.py")
     with (directory / "log").open("wb") as log:
@@ -181,6 +184,51 @@ def test_a_model_goes_to_aws_and_back(player: Player, archives: Path, tmp_path: 
     cleaned = player.run("clean", "--yes", "--json")
     assert cleaned.returncode == 0, cleaned.stderr
     assert json.loads(cleaned.stdout)["deleted"]["endpoints"] == ["there"]
+    assert player.left() == []
+
+
+def test_whoever_assumed_a_role_deploys_with_it(
+    player: Player, archives: Path, tmp_path: Path
+) -> None:
+    """In a pipeline or a notebook nobody names a role: it is the one that they are in."""
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sagemaker.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+    iam = player.client("iam")
+    iam.create_role(RoleName="builder", Path="/team/", AssumeRolePolicyDocument=json.dumps(trust))
+    payload = tmp_path / "payload.json"
+    payload.write_text('{"instances": [2.0]}')
+    archive = archives / "half_plus_two.tar.gz"
+    by_name = ("deploy", archive, "--endpoint-name", "named", "--role", "builder", "--yes")
+
+    made = player.run(
+        *("deploy", archive, "--endpoint-name", "mine", "--yes", "--json"), profile="builder"
+    )
+    assert made.returncode == 0, made.stderr
+    model = player.client("sagemaker").describe_model(
+        ModelName=json.loads(made.stdout)["model_name"]
+    )
+    assert model["ExecutionRoleArn"] == _BUILDER
+    named = player.run(*by_name)
+    assert named.returncode == 0, named.stderr
+    loaded = player.run(
+        *("load", "mine", "--payload", payload, "--users", 1, "--duration", "1s"),
+        *("--warmup", "0s", "--out", tmp_path / "run", "--json"),
+        profile="builder",
+    )
+    # Each request carried the role's session token, which the cloud proves.
+    summary = json.loads(loaded.stdout)
+    assert (summary["failures"], summary["requests"] > 0) == (0, True), loaded.stderr
+
+    cleaned = player.run("clean", "--yes", profile="builder")
+    assert cleaned.returncode == 0, cleaned.stderr
     assert player.left() == []
 
 

@@ -133,7 +133,13 @@ def test_sigterm_ends_it_after_the_answers_in_flight(own_s3: Any) -> None:
     own_s3.start()
     own_s3.client().create_bucket(Bucket="bucket")
     with own_s3.connect() as idle, own_s3.connect() as busy:
-        busy.sendall(b"PUT /bucket/k HTTP/1.1\r\nHost: s3\r\nContent-Length: 2\r\n\r\nx")
+        # Once it says "continue" it has taken the request; a signal before that finds nothing asked.
+        busy.sendall(
+            b"PUT /bucket/k HTTP/1.1\r\nHost: s3\r\nContent-Length: 2\r\n"
+            b"Expect: 100-continue\r\n\r\n"
+        )
+        assert busy.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        busy.sendall(b"x")
         own_s3.process.send_signal(signal.SIGTERM)
         assert idle.recv(1) == b""
         busy.sendall(b"y")
