@@ -174,7 +174,7 @@ async def _apart(is_large: bool, work: Callable[P, T], *args: P.args, **kwargs: 
 
 
 def _read(
-    protocol: JsonRpc | QueryRpc, operation: OperationModel, head: Head, body: bytes
+    protocol: JsonRpc | QueryRpc | RpcV2Cbor, operation: OperationModel, head: Head, body: bytes
 ) -> dict[str, Any]:
     """Return a request's members, when they are what AWS takes and this cloud offers."""
     parsed = protocol.parse(operation, head, body)
