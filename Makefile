@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: help setup demo demo-full test check format bench clean
+.PHONY: help setup demo demo-full test clients check format bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ demo-full: demo ## Play every chapter of the demonstration
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest
 
+clients: $(STAMP) ## Run the clients that others wrote (SDK v2 and v3, AWS CLI, JavaScript); one: CLIENT=aws_cli
+	@$(BIN)/python clients/run.py $(CLIENT)
+
 check: $(STAMP) ## Lint, types and format, without changing anything
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -43,4 +46,4 @@ bench: $(STAMP) ## Measure against named peers; takes long, wants an idle machin
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove what setup and the tools made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .clients .mypy_cache .ruff_cache .pytest_cache .hypothesis

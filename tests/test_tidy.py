@@ -1,6 +1,7 @@
 """The rules that keep the house in order: if a rule matters, it is here."""
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "windtunnel"
 TESTS = ROOT / "tests"
+CLIENTS = ROOT / "clients"
 
 # What each room may import of the others; `core` and the room itself always.
 ALLOWED: dict[str, set[str]] = {
@@ -161,8 +163,39 @@ def test_every_limit_is_used_and_has_its_origin() -> None:
         assert name in rest, f"{name} is used nowhere"
 
 
-def test_the_lock_file_names_no_download_host() -> None:
+LOCKS = [ROOT / "requirements.lock", *sorted(CLIENTS.glob("*/requirements.lock"))]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.parent.name)
+def test_the_lock_files_name_no_download_host(lock: Path) -> None:
     """A clone must install from whatever index its user has."""
-    for line in (ROOT / "requirements.lock").read_text().splitlines():
+    for line in lock.read_text().splitlines():
         assert "://" not in line
         assert not line.startswith(("--index", "--extra-index", "--find-links", "-i ")), line
+
+
+def test_nodes_packages_are_pinned_by_hash_and_name_no_download_host() -> None:
+    """The same for npm, whose lock file would name where each package once came from."""
+    lock = json.loads((CLIENTS / "javascript" / "package-lock.json").read_text())
+    for name, package in lock["packages"].items():
+        assert "resolved" not in package, name
+        assert not name or "integrity" in package, name
+
+
+def test_foreign_clients_know_nothing_of_the_local_cloud() -> None:
+    """A client proves something only if its user could have written it for AWS."""
+    programs = list(CLIENTS.glob("*/client.*"))
+
+    assert len(programs) >= 4
+    for program in programs:
+        text = program.read_text().lower()
+        for word in ("windtunnel", "endpoint_url", "endpoint-url", "127.0.0.1"):
+            assert word not in text, f"{program.relative_to(ROOT)} says {word}"
+
+
+def test_every_foreign_client_is_played() -> None:
+    """`make clients` is green only if each client is."""
+    runner = (CLIENTS / "run.py").read_text()
+    for program in CLIENTS.glob("*/client.*"):
+        assert f'"{program.parent.name}"' in runner
+        assert f'"{program.name}"' in runner

@@ -1,0 +1,113 @@
+"""The AIM406 workshop's notebook through the SageMaker Python SDK v2, from upload to delete.
+
+Usage: client.py MODEL.tar.gz, an archive with a convolution without bias and a sigmoid over
+pictures of 8 x 8: a black one answers 0.5 everywhere. Every line printed is a step whose outcome
+was checked.
+"""
+
+import json
+import sys
+import urllib.parse
+
+import boto3
+import sagemaker
+from botocore.exceptions import ClientError
+from sagemaker import get_execution_role
+from sagemaker.predictor import Predictor
+from sagemaker.tensorflow.serving import Model
+
+INSTANCE_TYPE = "ml.g4dn.16xlarge"
+# The workshop's own: 8 single-threaded model servers (and gunicorn workers that only an
+# `inference.py` would use).
+ENVIRONMENT = {
+    "SAGEMAKER_GUNICORN_WORKERS": "64",
+    "SAGEMAKER_TFS_INTER_OP_PARALLELISM": "1",
+    "SAGEMAKER_TFS_INTRA_OP_PARALLELISM": "1",
+    "SAGEMAKER_TFS_INSTANCE_COUNT": "8",
+}
+
+
+def main(archive: str) -> None:
+    """Play the notebook."""
+    session = sagemaker.Session()
+    role = get_execution_role()
+    assert role.startswith("arn:aws:iam::"), role
+    print(f"ok: get_execution_role: {role}")
+
+    bucket = session.default_bucket()
+    assert bucket == f"sagemaker-{session.boto_region_name}-{session.account_id()}", bucket
+    print(f"ok: default_bucket: {bucket}")
+
+    model_data = session.upload_data(path=archive, key_prefix="model")
+    where = urllib.parse.urlparse(model_data)
+    stored = boto3.client("s3").head_object(Bucket=where.netloc, Key=where.path.lstrip("/"))
+    assert stored["ContentLength"] > 0, stored
+    print(f"ok: upload_data: {model_data}")
+
+    model = Model(
+        model_data=model_data, role=role, framework_version="1.15.3", env=dict(ENVIRONMENT)
+    )
+    predictor = model.deploy(initial_instance_count=1, instance_type=INSTANCE_TYPE)
+    described = describe(predictor)
+    assert described["EndpointStatus"] == "InService", described
+    print(f"ok: deploy: {predictor.endpoint_name}")
+
+    check_answers(predictor)
+    print("ok: predict")
+
+    before = described["EndpointConfigName"]
+    predictor.update_endpoint(initial_instance_count=2, instance_type=INSTANCE_TYPE)
+    described = describe(predictor)
+    assert described["EndpointStatus"] == "InService", described
+    assert described["EndpointConfigName"] != before, described
+    assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 2, described
+    check_answers(predictor)
+    print("ok: update_endpoint: two instances")
+
+    predictor.delete_model()
+    predictor.delete_endpoint(delete_endpoint_config=True)
+    check_gone(predictor)
+    print("ok: delete_model, delete_endpoint")
+
+
+def describe(predictor: Predictor) -> dict[str, object]:
+    """Return what the service says of the predictor's endpoint."""
+    client = boto3.client("sagemaker")
+    return client.describe_endpoint(EndpointName=predictor.endpoint_name)
+
+
+def check_answers(predictor: Predictor) -> None:
+    """Ask for the same picture by the predictor, and as the workshop does."""
+    black = [[[[0, 0, 0]] * 8] * 8]
+    answer = predictor.predict({"instances": black})
+    assert answer == {"predictions": [[[[0.5]] * 8] * 8]}, answer
+    white = [[[[255, 255, 255]] * 8] * 8]
+    assert predictor.predict({"instances": white}) != answer
+
+    # The workshop sends its pictures so: a bare list, no `instances`.
+    response = boto3.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=predictor.endpoint_name,
+        ContentType="application/json",
+        Body=json.dumps(black),
+    )
+    assert json.load(response["Body"]) == answer
+    assert response["InvokedProductionVariant"] == "AllTraffic", response
+
+
+def check_gone(predictor: Predictor) -> None:
+    """An endpoint that was deleted is deleting, then unknown."""
+    client = boto3.client("sagemaker")
+    client.get_waiter("endpoint_deleted").wait(
+        EndpointName=predictor.endpoint_name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    try:
+        describe(predictor)
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == "ValidationException", error
+        assert "Could not find endpoint" in str(error), error
+    else:
+        raise AssertionError("The endpoint is still there.")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
