@@ -224,3 +224,29 @@ def test_what_is_wrong_has_iams_codes(
 
     assert (got_code, got_status) == (code, status)
     assert words in message
+
+
+def test_a_simulation_says_what_is_so_here(iam: Any) -> None:
+    """The SageMaker SDK asks before it deploys; nothing here would be denied."""
+    _create(iam, "Simulated")
+    arn = "arn:aws:iam::000000000000:role/Simulated"
+    pages = iam.get_paginator("simulate_principal_policy").paginate(
+        PolicySourceArn=arn,
+        ActionNames=["sagemaker:CreateModel", "ecr:GetAuthorizationToken", "s3:*"],
+        PaginationConfig={"PageSize": 2},
+    )
+    found = [each for page in pages for each in page["EvaluationResults"]]
+    unknown = _refusal(
+        lambda: iam.simulate_principal_policy(PolicySourceArn=f"{arn}2", ActionNames=["s3:*"])
+    )
+    wrong = _refusal(
+        lambda: iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=["everything"])
+    )
+
+    assert [(each["EvalActionName"], each["EvalDecision"]) for each in found] == [
+        ("ecr:GetAuthorizationToken", "allowed"),
+        ("s3:*", "allowed"),
+        ("sagemaker:CreateModel", "allowed"),
+    ]
+    assert unknown[:2] == ("NoSuchEntity", 404)
+    assert wrong[:2] == ("ValidationError", 400)

@@ -254,6 +254,10 @@ CASES: dict[tuple[str, str], Callable[[Any, str], Any]] = {
     ("iam", "TagRole"): _role_then("tag_role", Tags=[{"Key": "a", "Value": "b"}]),
     ("iam", "UntagRole"): _role_then("untag_role", TagKeys=["made-by"]),
     ("iam", "ListRoleTags"): _role_then("list_role_tags"),
+    ("iam", "SimulatePrincipalPolicy"): lambda client, _: client.simulate_principal_policy(
+        PolicySourceArn="arn:aws:iam::000000000000:role/WindtunnelLocalRole",
+        ActionNames=["sagemaker:CreateModel", "s3:*"],
+    ),
     ("sts", "AssumeRole"): lambda client, name: client.assume_role(
         RoleArn="arn:aws:iam::000000000000:role/WindtunnelLocalRole", RoleSessionName=name
     ),

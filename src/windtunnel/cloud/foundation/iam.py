@@ -1,9 +1,9 @@
 """IAM's roles: made, described, changed and deleted; they last.
 
 Roles, their policies and tags are kept and given back. **Nothing enforces them**: whoever holds a
-key of this home may do everything in it, and every role may be assumed (`sts.py`). There are no
-users and groups, and no managed policies of one's own; AWS's managed policies can be attached by
-their ARN, of which only the form is checked.
+key of this home may do everything in it, and every role may be assumed (`sts.py`); a simulation of
+what a role may do says just that. There are no users and groups, and no managed policies of one's
+own; AWS's managed policies can be attached by their ARN, of which only the form is checked.
 
 Rules: a change is committed first, then answered; whoever changes a role holds its key meanwhile
 (`Collection`). The role that the owner appears in is there from the start and cannot be deleted:
@@ -38,6 +38,8 @@ Operation = Callable[[Document], Awaitable[Document]]
 _ID_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 # "default 100" on every list's MaxItems in botocore's model.
 _PAGE_COUNT = 100
+# An action's name: `sagemaker:CreateModel`, `s3:*`.
+_ACTION = re.compile(r"[\w-]+:[\w*?]+|\*", re.ASCII)
 _AWS_POLICY_ARN = re.compile(r"arn:aws:iam::aws:policy/([\w+=,.@/-]*/)?[\w+=,.@-]{1,128}", re.ASCII)
 _POLICY_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+", re.ASCII)
 
@@ -77,6 +79,7 @@ class Iam:
             "TagRole": self.tag_role,
             "UntagRole": self.untag_role,
             "ListRoleTags": self.list_role_tags,
+            "SimulatePrincipalPolicy": self.simulate_principal_policy,
         }
 
     def find(self, name: str) -> Role | None:
@@ -278,6 +281,32 @@ class Iam:
         """List a role's tags."""
         tags = sorted(self._role(request).tags.items())
         return _paged("tags", tags, lambda tag: [tag[0]], _tag, request)
+
+    # --- what a role may do -----------------------------------------------------------------------
+
+    async def simulate_principal_policy(self, request: Document) -> Document:
+        """Say what a role may do here: everything, whatever its policies say."""
+        arn: str = request["policy_source_arn"]
+        role = self._roles.find(arn.rpartition("/")[2])
+        if role is None or role.arn != arn:
+            raise NotFoundError(f"The principal {arn} cannot be found.")
+        actions = sorted(set(request["action_names"]))
+        strange = [action for action in actions if not _ACTION.fullmatch(action)]
+        if strange:
+            raise InvalidError(f"Invalid Input Value: {strange[0]} is no SERVICE:OPERATION.")
+        return _paged(
+            "evaluation_results",
+            actions,
+            lambda action: [action],
+            lambda action: {
+                "eval_action_name": action,
+                "eval_resource_name": "*",
+                "eval_decision": "allowed",
+                "matched_statements": [],
+                "missing_context_values": [],
+            },
+            request,
+        )
 
     # --- what they have in common -----------------------------------------------------------------
 

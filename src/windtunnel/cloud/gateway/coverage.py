@@ -139,6 +139,7 @@ HONOURED: Mapping[str, Mapping[str, Honoured]] = {
         "TagRole": _names("RoleName", "Tags"),
         "UntagRole": _names("RoleName", "TagKeys"),
         "ListRoleTags": _names("RoleName", "Marker", "MaxItems"),
+        "SimulatePrincipalPolicy": _names("PolicySourceArn", "ActionNames", "Marker", "MaxItems"),
     },
     "sts": {
         # Trust policies are not enforced, so there is nothing to hold an ExternalId against.

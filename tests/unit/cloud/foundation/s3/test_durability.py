@@ -133,7 +133,7 @@ def test_sigterm_ends_it_after_the_answers_in_flight(own_s3: Any) -> None:
     own_s3.start()
     own_s3.client().create_bucket(Bucket="bucket")
     with own_s3.connect() as idle, own_s3.connect() as busy:
-        # Once it says "continue" it has taken the request; a signal before that finds nothing asked.
+        # It says "continue" once it has taken the request: before that nothing was asked.
         busy.sendall(
             b"PUT /bucket/k HTTP/1.1\r\nHost: s3\r\nContent-Length: 2\r\n"
             b"Expect: 100-continue\r\n\r\n"
