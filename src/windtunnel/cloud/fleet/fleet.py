@@ -106,7 +106,9 @@ class Fleet:
         # lingering.
         self._port_blocks = itertools.count(int(home.id, 16) % block_count())
         self._downloads = Downloads(supervisor, s3_socket_path, home.models)
-        self._zygote = Zygote(supervisor, home.logs / "zygote.log", zygote_program)
+        self._zygote = Zygote(
+            supervisor, home.logs / "zygote.log", home.cache / "keras", zygote_program
+        )
         self._members: dict[Instance, _Member] = {}
         # Instances that are being ended, and the tasks that do it.
         self._disposals: dict[asyncio.Task[None], _Member] = {}

@@ -107,10 +107,16 @@ class Zygote:
     """Keeps one zygote alive and asks it for forks."""
 
     def __init__(
-        self, supervisor: Supervisor, log_path: Path, program: Sequence[str] = PROGRAM
+        self,
+        supervisor: Supervisor,
+        log_path: Path,
+        keras_home: Path,
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         self._supervisor = supervisor
         self.log = Log(log_path)
+        # Keras writes its settings when it is imported, into ~/.keras unless told another place.
+        self._keras_home = keras_home
         self._program = program
         self._control: socket.socket | None = None
         self._sending = asyncio.Lock()
@@ -197,7 +203,7 @@ class Zygote:
                 with theirs:
                     process = await self._supervisor.start(
                         [*self._program, "--control-fd", str(theirs.fileno())],
-                        environment=base_environment(),
+                        environment={**base_environment(), "KERAS_HOME": str(self._keras_home)},
                         output=self.log.descriptor,
                         descriptors=[theirs.fileno()],
                     )
