@@ -301,7 +301,7 @@ for (const protocol of [undefined, AwsSmithyRpcV2CborProtocol]) {
   // What a query names wrongly is refused with the same error in every protocol.
   await assert.rejects(
     cloudwatch.send(new PutMetricDataCommand({ Namespace: "AWS/SageMaker", MetricData: [] })),
-    { name: /^(InvalidParameterValue|InvalidParameterValueException|ValidationError)$/ },
+    { name: "InvalidParameterValueException" },
   );
   console.log(`ok: CloudWatch by ${protocol ? "CBOR" : "JSON"}: statistics, data with math, put, list`);
 }
