@@ -71,6 +71,9 @@ CONTROL_JSON_DEPTH_MAX = 64
 # many parts, takes it a millisecond (2026-11-25: 9,362 log events 13 ms). More goes to a thread.
 API_INLINE_BYTES_MAX = 64 * KIB
 API_INLINE_COUNT_MAX = 500
+# A piece of a forwarded body this large is a turn (`gateway/turns.py`): a quarter of what uvloop
+# reads at once, so that what comes from a fast client always takes turns.
+FORWARD_TURN_BYTES = 64 * KIB
 # Control-plane requests being answered at once; the data plane has limits of its own. Guess.
 CONTROL_IN_FLIGHT_MAX = 256
 # Bodies that are coming in and kept, over all connections: 240 of the largest are 1.4 GiB.
@@ -196,6 +199,8 @@ CLOSE_GRACE_S = 3.0
 INSTANCE_NICENESS = 5
 # S3 yields to both: a weight of 110 against the gateway's 1,024 (sched(7)).
 S3_NICENESS = 10
+# It runs on one in so many cores, at least on one: hashing takes half a core at 200 MB/s. Guess.
+S3_CORES_SHARE = 4
 # A zygote that dies this often in a row before it is warm is given up until it is asked again.
 ZYGOTE_FAILURE_COUNT_MAX = 3
 # One line from a zygote or a container's leader; a list of 64 addresses takes 6 KiB.

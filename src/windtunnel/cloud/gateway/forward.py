@@ -1,7 +1,7 @@
 """Passes one request on to another process of this cloud as it streams, and its answer back.
 
 S3's bodies are gigabytes: they go through here in pieces, in both directions only as fast as the
-slower side takes them, and are never held.
+slower side takes them and in turns with each other, and are never held.
 """
 
 import asyncio
@@ -12,6 +12,8 @@ from typing import cast
 import httptools
 
 from windtunnel.cloud.errors import CloudError, UnavailableError
+from windtunnel.cloud.gateway.turns import Turns
+from windtunnel.core import limits
 from windtunnel.http.message import Head, Headers
 from windtunnel.http.server import Exchange
 
@@ -44,10 +46,15 @@ class Forwarding(asyncio.Protocol):
     """
 
     def __init__(
-        self, exchange: Exchange, socket_path: str, extra: Headers, failed: Failed
+        self, exchange: Exchange, socket_path: str, extra: Headers, turns: Turns, failed: Failed
     ) -> None:
         self._exchange = exchange
+        self._turns = turns
         self._failed = failed
+        # Why a side may not be read just now: the other is full, or it has had its turn.
+        self._is_behind_full = False
+        self._is_client_in_line = False
+        self._is_answer_in_line = False
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
@@ -87,9 +94,27 @@ class Forwarding(asyncio.Protocol):
             self._send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
         else:
             self._send(chunk)
+        if len(chunk) >= limits.FORWARD_TURN_BYTES and not self._is_client_in_line:
+            self._is_client_in_line = True
+            self._read_client()
+            self._turns.wait(self._take_client_turn)
+
+    def _take_client_turn(self) -> None:
+        if self._is_client_in_line:
+            self._is_client_in_line = False
+            self._read_client()
+
+    def _read_client(self) -> None:
+        """Read the client's body, or leave it where it is for now."""
+        if self._is_behind_full or self._is_client_in_line:
+            self._exchange.pause_reading()
+        else:
+            self._exchange.resume_reading()
 
     def end(self) -> None:
         """End the body."""
+        # What the client sends next is another request's.
+        self._take_client_turn()
         if self._is_chunked:
             self._send(b"0\r\n\r\n")
 
@@ -121,11 +146,13 @@ class Forwarding(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Hold the client: the process behind takes no more now."""
-        self._exchange.pause_reading()
+        self._is_behind_full = True
+        self._read_client()
 
     def resume_writing(self) -> None:
         """Let the client go on."""
-        self._exchange.resume_reading()
+        self._is_behind_full = False
+        self._read_client()
 
     def data_received(self, data: bytes) -> None:
         """Take a piece of the answer."""
@@ -163,12 +190,23 @@ class Forwarding(asyncio.Protocol):
         if self._is_over:
             return
         self._exchange.write(chunk)
-        if self._exchange.is_congested and self._transport is not None:
+        if self._transport is None or self._is_answer_in_line:
+            return
+        if self._exchange.is_congested:
+            self._is_answer_in_line = True
             self._transport.pause_reading()
             self._resuming = self._loop.create_task(self._resume_when_drained())
+        elif len(chunk) >= limits.FORWARD_TURN_BYTES:
+            self._is_answer_in_line = True
+            self._transport.pause_reading()
+            self._turns.wait(self._take_answer_turn)
 
     async def _resume_when_drained(self) -> None:
         await self._exchange.drained()
+        self._take_answer_turn()
+
+    def _take_answer_turn(self) -> None:
+        self._is_answer_in_line = False
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 

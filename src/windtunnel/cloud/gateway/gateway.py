@@ -15,6 +15,7 @@ from windtunnel.cloud.foundation.callers import set_current_caller
 from windtunnel.cloud.gateway.answers import Fault, FaultError
 from windtunnel.cloud.gateway.api import Api
 from windtunnel.cloud.gateway.request import Request
+from windtunnel.cloud.gateway.turns import Turns
 from windtunnel.core import limits
 from windtunnel.http.server import BodySink, Exchange
 
@@ -31,6 +32,7 @@ class Gateway:
         self._on_head = tuple(on_head)
         self._on_body = tuple(on_body)
         self._loop = asyncio.get_running_loop()
+        self.turns = Turns(self._loop)
         self._tasks: set[asyncio.Task[None]] = set()
         self._held_bytes = 0
 

@@ -91,7 +91,7 @@ class PlanBody:
         claim = request.claim
         if claim is None:
             extra = [(b"x-windtunnel-caller", b"anonymous")]
-            return Forwarding(request.exchange, self.s3_socket, extra, failed)
+            return Forwarding(request.exchange, self.s3_socket, extra, gateway.turns, failed)
         caller = request.caller
         assert caller is not None
         declared = request.head.get(b"x-amz-content-sha256")
@@ -113,7 +113,7 @@ class PlanBody:
             # Each chunk carries a signature of its own, which only the S3 process sees.
             key = signing_key(caller.secret_access_key, claim.day, claim.region, claim.signing_name)
             extra.append((b"x-windtunnel-signing-key", key.hex().encode()))
-        return Forwarding(request.exchange, self.s3_socket, extra, failed)
+        return Forwarding(request.exchange, self.s3_socket, extra, gateway.turns, failed)
 
 
 def prove_signature(gateway: Gateway, request: Request) -> None:
