@@ -13,6 +13,7 @@ from typing import ClassVar
 from windtunnel.cloud.fleet import ports
 from windtunnel.cloud.fleet.container import Container, LaunchError
 from windtunnel.cloud.fleet.environment import base_environment
+from windtunnel.cloud.fleet.ports import Blocks
 from windtunnel.cloud.fleet.zygote import describe_status
 from windtunnel.core.supervision import Supervisor
 
@@ -26,8 +27,7 @@ class CommandOrder:
     directory: Path
     cpus: Sequence[int]
     nice: int
-    # Where to begin looking for free ports: clouds that begin apart rarely meet.
-    port_block: int = 0
+    ports: Blocks
 
 
 class CommandContainer(Container):
@@ -67,7 +67,7 @@ async def launch(
 ) -> CommandContainer:
     """Start a command; raise `LaunchError` when no ports are left for it."""
     try:
-        block = ports.claim(order.port_block)
+        block = order.ports.claim()
     except ports.NoPortsError as error:
         raise LaunchError(str(error)) from error
     try:

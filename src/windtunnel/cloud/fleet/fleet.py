@@ -6,7 +6,6 @@ is its attendant's business (`attendant.py`); the caller hears of it through `on
 """
 
 import asyncio
-import itertools
 import logging
 import os
 import shutil
@@ -34,7 +33,7 @@ from windtunnel.cloud.fleet.instance import Instance, InstanceSpec, StartFailedE
 from windtunnel.cloud.fleet.logs import Log
 from windtunnel.cloud.fleet.memory import Ledger
 from windtunnel.cloud.fleet.model_data import ModelDataError
-from windtunnel.cloud.fleet.ports import block_count
+from windtunnel.cloud.fleet.ports import Blocks, block_count
 from windtunnel.cloud.fleet.zygote import PROGRAM as ZYGOTE_PROGRAM
 from windtunnel.cloud.fleet.zygote import Order, Zygote
 from windtunnel.core import limits
@@ -101,10 +100,8 @@ class Fleet:
         self._log_folder = home.logs / "endpoints"
         self._cores = Cores(machine_cores())
         self._ledger = Ledger()
-        # Where to begin looking for ports: at a place of the home's own, so that two clouds rarely
-        # meet, and further on each time, so that a restarted server does not find its port still
-        # lingering.
-        self._port_blocks = itertools.count(int(home.id, 16) % block_count())
+        # They begin at a place of the home's own, so that two clouds rarely meet.
+        self._ports = Blocks(int(home.id, 16) % block_count())
         self._downloads = Downloads(supervisor, s3_socket_path, home.models)
         self._zygote = Zygote(
             supervisor, home.logs / "zygote.log", home.cache / "keras", zygote_program
@@ -247,7 +244,7 @@ class Fleet:
             directory=directory,
             cpus=instance.cpus,
             nice=self._nice,
-            port_block=next(self._port_blocks) % block_count(),
+            ports=self._ports,
         )
         return await command_container.launch(self._supervisor, order, log.descriptor)
 

@@ -26,6 +26,7 @@ def block_count() -> int:
 class PortBlock:
     """A locked block: one port to serve on, and a range that is safe to use besides."""
 
+    number: int
     lock: socket.socket
 
     @property
@@ -43,6 +44,23 @@ class PortBlock:
         self.lock.close()
 
 
+class Blocks:
+    """Claims blocks one after the other.
+
+    What was claimed last is not claimed next, so that a restarted server does not find its port
+    still lingering.
+    """
+
+    def __init__(self, start: int = 0) -> None:
+        self._next = start
+
+    def claim(self) -> PortBlock:
+        """Lock the next free block."""
+        block = claim(self._next)
+        self._next = block.number + 1
+        return block
+
+
 def claim(start: int = 0) -> PortBlock:
     """Lock a free block, looking from number `start` on; its port to serve on is free as well."""
     for step in range(block_count()):
@@ -58,7 +76,7 @@ def claim(start: int = 0) -> PortBlock:
         except OSError:
             lock.close()
         else:
-            return PortBlock(lock)
+            return PortBlock(number, lock)
     raise NoPortsError(
         f"No ports are left for another local command: all {block_count()} blocks between "
         f"{limits.PORT_FIRST} and {limits.PORT_LAST} are taken."

@@ -40,6 +40,19 @@ def test_a_block_whose_port_is_taken_is_passed_over() -> None:
     block.release()
 
 
+def test_what_was_claimed_last_is_not_claimed_next() -> None:
+    """A server that starts again at once would find its port in use."""
+    taken = ports.claim(70)
+    blocks = ports.Blocks(taken.number)
+    first = blocks.claim()
+    first.release()
+    second = blocks.claim()
+
+    assert taken.number < first.number < second.number
+    taken.release()
+    second.release()
+
+
 def test_when_every_block_is_taken_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """One command too many is refused, not started on a stranger's port."""
     # The last two blocks only: other clouds of this machine keep theirs.

@@ -90,6 +90,7 @@ def test_requests_are_signed_with_credentials_that_have_not_expired(
         *profile,
     )
 
+    assert ran.out, ran.err
     summary = json.loads(ran.out)
     assert summary["failures"] == 0, ran.err
     tokens = _tokens(aws)
