@@ -186,6 +186,9 @@ PING_TIMEOUT_S = 2.0
 STOP_GRACE_S = 30.0
 RESTART_BACKOFF_FIRST_S = 0.2
 RESTART_BACKOFF_MAX_S = 30.0
+# Between tries to start an instance that an endpoint lacks: each try has a log of its own, and 300
+# a day leave room for others'. Guess.
+HEAL_BACKOFF_MAX_S = 300.0
 # An instance that crashes this often in a row before it was ever healthy is given up.
 RESTART_COUNT_MAX = 3
 # Healthy for this long, an instance has earned its first short back-off again. Guess.

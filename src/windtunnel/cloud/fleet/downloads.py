@@ -71,7 +71,7 @@ class Downloads:
             ) from error
 
     async def _get(self, url: str, form: Form) -> ModelData:
-        bucket, key = split_url(url)
+        bucket, key = split_url(url, is_prefix=form == "prefix")
         version = (url, form, await self._etag(bucket, key))
         known = self._known.get(version)
         if known is not None and known.directory.is_dir():
@@ -123,7 +123,7 @@ class Downloads:
         async with self._slots:
             result = await self._run_fetcher(form, bucket, key)
         if "reason" in result:
-            raise ModelDataError(str(result["reason"]))
+            raise ModelDataError(str(result["reason"]), is_unusable=bool(result["is_unusable"]))
         data = ModelData(
             Path(str(result["directory"])),
             int(result["archive_bytes"]),

@@ -4,9 +4,9 @@
 
 A process of its own, at low priority, because archives are large, slow and not to be trusted. It
 writes one line of JSON to stdout: `{"directory": …, "etag": …, "archive_bytes": …,
-"unpacked_bytes": …}`, or `{"reason": …}` for a person to act on. The folder's name is the digest of
-the archive's bytes, or of the objects' names and ETags, so equal data shares one, and a folder of
-that name is whole: it is made under another name and renamed.
+"unpacked_bytes": …}`, or `{"reason": …, "is_unusable": …}` for a person to act on. The folder's
+name is the digest of the archive's bytes, or of the objects' names and ETags, so equal data shares
+one, and a folder of that name is whole: it is made under another name and renamed.
 """
 
 import argparse
@@ -117,7 +117,9 @@ def _fetch_archive(
             contents = unpack.unpack(io.BufferedReader(source), incoming, archive_limits)
         except ModelDataError as error:
             shown = f"s3://{bucket}/{key}"
-            raise ModelDataError(f"The archive {shown} cannot be used: {error.reason}.") from error
+            raise ModelDataError(
+                f"The archive {shown} cannot be used: {error.reason}.", is_unusable=True
+            ) from error
         unpack.seal(incoming)
         directory = _place(incoming, into / source.digest)
     return {
@@ -146,7 +148,9 @@ def _fetch_objects(
     try:
         contents, paths = listing.plan(objects, prefix, archive_limits)
     except ModelDataError as error:
-        raise ModelDataError(f"The model data {shown} cannot be used: {error.reason}.") from error
+        raise ModelDataError(
+            f"The model data {shown} cannot be used: {error.reason}.", is_unusable=True
+        ) from error
     final = into / listing.digest(objects, prefix)
     if not final.is_dir():
         with _making(into) as incoming:
@@ -277,11 +281,12 @@ def main() -> int:
             archive_limits,
         )
     except ModelDataError as error:
-        result = {"reason": error.reason}
+        result = {"reason": error.reason, "is_unusable": error.is_unusable}
     except OSError as error:
-        result = {"reason": _explain(error)}
+        result = {"reason": _explain(error), "is_unusable": False}
     except http.client.HTTPException as error:
-        result = {"reason": f"The local S3 broke off the transfer ({type(error).__name__})."}
+        reason = f"The local S3 broke off the transfer ({type(error).__name__})."
+        result = {"reason": reason, "is_unusable": False}
     sys.stdout.write(json.dumps(result) + "\n")
     return 0
 

@@ -29,7 +29,7 @@ from windtunnel.cloud.fleet.cores import Cores, machine_cores
 from windtunnel.cloud.fleet.downloads import Downloads, ModelData
 from windtunnel.cloud.fleet.environment import base_environment
 from windtunnel.cloud.fleet.images import ImageKind
-from windtunnel.cloud.fleet.instance import Instance, InstanceSpec, StartFailedError
+from windtunnel.cloud.fleet.instance import Instance, InstanceSpec, Stage, StartFailedError
 from windtunnel.cloud.fleet.logs import Log
 from windtunnel.cloud.fleet.memory import Ledger
 from windtunnel.cloud.fleet.model_data import ModelDataError
@@ -69,7 +69,7 @@ class _Member:
         if first_health.done():
             first_health.result()
         elif self.task.cancelled():
-            raise StartFailedError("The cloud is ending.")
+            raise StartFailedError("The cloud is ending.", "admission")
         else:
             error = self.task.exception()
             raise StartFailedError(f"Nobody looks after the instance: {error!r}.") from error
@@ -134,8 +134,11 @@ class Fleet:
             self._admit(instance, kind, data)
             await self._attend(instance, kind, data, on_change).wait_healthy()
             return instance
-        except (InvalidError, ModelDataError, OSError) as error:
-            raise StartFailedError(str(error)) from error
+        except ModelDataError as error:
+            stage: Stage = "extraction" if error.is_unusable else "download"
+            raise StartFailedError(error.reason, stage) from error
+        except (InvalidError, OSError) as error:
+            raise StartFailedError(str(error), "admission") from error
         except BaseException:
             await self._dispose(instance, limits.CLOSE_GRACE_S)
             raise
@@ -183,7 +186,7 @@ class Fleet:
         if spec.model_data_url is None:
             if kind == "tensorflow":
                 raise StartFailedError(
-                    "The model has no ModelDataUrl: there is no archive to serve."
+                    "The model has no ModelDataUrl: there is no archive to serve.", "admission"
                 )
             return None
         if self._tidying is not None:
@@ -195,12 +198,12 @@ class Fleet:
 
     def _admit(self, instance: Instance, kind: ImageKind, data: ModelData | None) -> None:
         if self._is_closing:
-            raise StartFailedError("The cloud is ending.")
+            raise StartFailedError("The cloud is ending.", "admission")
         environment = instance.spec.environment
         model_bytes = 0 if data is None else data.unpacked_bytes
         free_bytes = memory.available_bytes() - self._ledger.promised_bytes
         if reason := memory.refusal(kind, environment, model_bytes, free_bytes):
-            raise StartFailedError(reason)
+            raise StartFailedError(reason, "admission")
         self._ledger.promise(instance.id, memory.estimate_bytes(kind, environment, model_bytes))
 
     def _attend(

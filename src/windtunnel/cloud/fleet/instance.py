@@ -4,17 +4,22 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from windtunnel.cloud.fleet.model_data import Form
 from windtunnel.core import limits
+
+# How far a start came: to a place to run, to its model's data, into it, or to its container.
+Stage = Literal["admission", "download", "extraction", "container"]
 
 
 class StartFailedError(Exception):
     """An instance could not be brought up, with a reason that names what to do or where to look."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, stage: Stage = "container") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.stage = stage
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,11 @@ _SHOWN_CHARACTERS_MAX = 120
 class ModelDataError(Exception):
     """Model data that cannot be used, with a reason that a person can act on."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, is_unusable: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        # Whether it was there, and is not what a model's data may be.
+        self.is_unusable = is_unusable
 
 
 @dataclass(frozen=True)

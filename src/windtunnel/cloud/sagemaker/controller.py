@@ -124,8 +124,8 @@ class Controller:
                 await self._make_change()
             case Status.ROLLING_BACK:
                 self._roster.serve(self._variants)
-                await self._settle(Event.ROLLED_BACK)
-                await self._heal()
+                failures = await self._revive()
+                await self._settle_unless_lost(Event.ROLLED_BACK, failures)
             case _:
                 pass
 
@@ -145,18 +145,30 @@ class Controller:
     # --- instances that were lost -----------------------------------------------------------------
 
     async def _recover(self) -> None:
-        """Start again what ran before the cloud ended; the first to answer brings it back."""
+        """Start again what ran before the cloud ended.
+
+        It is back as soon as every variant that is given requests answers, or when all was tried
+        and some of it does.
+        """
         self._roster.serve(self._variants)
         has_recovered = False
 
-        async def on_first() -> None:
+        async def on_each() -> None:
             nonlocal has_recovered
-            if not has_recovered:
+            if not has_recovered and self._roster.can_serve(self._variants):
                 has_recovered = True
-                await self._settle(Event.FIRST_ANSWERED)
+                await self._settle(Event.RECOVERED)
 
-        failures = await self._revive(on_first)
+        failures = await self._revive(on_each)
         if has_recovered:
+            await self._heal()
+        else:
+            await self._settle_unless_lost(Event.RECOVERED, failures)
+
+    async def _settle_unless_lost(self, event: Event, failures: list[str]) -> None:
+        """Go back into service, and heal, with what came back; fail when nothing did."""
+        if len(self._roster.missing(self._variants)) < _instance_count(self._variants):
+            await self._settle(event)
             await self._heal()
             return
         self._roster.withdraw()
@@ -188,21 +200,36 @@ class Controller:
             await asyncio.sleep(pause_s)
             for reason in await self._revive():
                 log.warning("endpoint %s: %s", self._name, reason)
-            pause_s = min(2 * pause_s, limits.RESTART_BACKOFF_MAX_S)
+            pause_s = min(2 * pause_s, limits.HEAL_BACKOFF_MAX_S)
 
     # --- changes ----------------------------------------------------------------------------------
 
     async def _make_change(self) -> None:
         assert self._change is not None, "a change was ordered"
         if self._change.kind == "deployment":
-            await self._deploy(self._change)
+            failure = await self._deploy(self._change)
+            event = Event.UPDATE_FAILED
         else:
-            await self._rescale(self._change)
+            failure = await self._rescale(self._change)
+            event = Event.CAPACITY_FAILED
         self._change = None
+        if failure is not None and not self._roster.can_serve(self._variants):
+            # What served did not come back after a restart, and what was to replace it did not
+            # come up.
+            self._roster.withdraw()
+            await self._fail(failure)
+            return
+        if failure is not None:
+            await self._settle(event, failure_reason=failure)
+            if event is Event.CAPACITY_FAILED:
+                await self._settle(Event.ROLLED_BACK)
         await self._heal()
 
-    async def _deploy(self, change: Change) -> None:
-        """Start a new fleet, and move all requests to it once it is whole; else end it."""
+    async def _deploy(self, change: Change) -> str | None:
+        """Start a new fleet, and move all requests to it once it is whole; else end it.
+
+        The value is why it did not come up, None when it did.
+        """
         newcomers = self._newcomers = {each.name: [] for each in change.variants}
 
         def take(variant: Variant, instance: Instance) -> None:
@@ -219,12 +246,22 @@ class Controller:
         except VariantFailedError as error:
             self._newcomers = {}
             self._roster.dismiss(each for crew in newcomers.values() for each in crew)
-            await self._settle(Event.UPDATE_FAILED, failure_reason=error.failure_reason)
-        else:
-            await self._settle(Event.UPDATED, then=switch)
+            return error.failure_reason
+        await self._settle(Event.UPDATED, then=switch)
+        return None
 
-    async def _rescale(self, change: Change) -> None:
-        """Start what is missing, then take new weights and end what is too much; or go back."""
+    async def _rescale(self, change: Change) -> str | None:
+        """Start what is added, then take new weights and end what is too much; or go back.
+
+        What is missing of what was there before is not this change's to wait for. The value is why
+        something did not come up, None when all did.
+        """
+        before = {each.name: each.instance_count for each in self._variants}
+        wanted = [
+            variant
+            for variant in change.variants
+            for _ in range(variant.instance_count - before[variant.name])
+        ]
         added: list[Instance] = []
 
         def take(variant: Variant, instance: Instance) -> None:
@@ -236,13 +273,12 @@ class Controller:
             self._roster.serve(change.variants)
 
         try:
-            await self._roster.start_all(self._roster.missing(change.variants), take)
+            await self._roster.start_all(wanted, take)
         except VariantFailedError as error:
-            await self._settle(Event.CAPACITY_FAILED, failure_reason=error.failure_reason)
             self._roster.leave(added)
-            await self._settle(Event.ROLLED_BACK)
-        else:
-            await self._settle(Event.UPDATED, then=switch)
+            return error.failure_reason
+        await self._settle(Event.UPDATED, then=switch)
+        return None
 
     # --- transitions ------------------------------------------------------------------------------
 
@@ -264,3 +300,7 @@ class Controller:
                 pause_s = min(2 * pause_s, limits.RESTART_BACKOFF_MAX_S)
             else:
                 return
+
+
+def _instance_count(variants: tuple[Variant, ...]) -> int:
+    return sum(each.instance_count for each in variants)

@@ -12,8 +12,8 @@ error that names the state and the event. Rule 2: nothing here starts, stores or
 
 What the states mean is said on botocore's page on DescribeEndpoint, `EndpointStatus`. "Creating",
 "Updating", "RollingBack" and "Deleting" are taken up again where a cloud that ended left them.
-AWS has OutOfService and UpdateRollbackFailed too: here a fleet that served goes on serving whatever
-becomes of a change, so that nothing ends in them.
+AWS has OutOfService and UpdateRollbackFailed too: here a fleet that serves goes on serving whatever
+becomes of a change, and one that is gone is Failed, so that nothing ends in them.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class Event(StrEnum):
     ALL_STARTED = "all started"
     START_FAILED = "start failed"
     CLOUD_RESTARTED = "cloud restarted"
-    FIRST_ANSWERED = "first instance answered"
+    RECOVERED = "recovered"
     UPDATE_REQUESTED = "update requested"
     UPDATED = "updated"
     UPDATE_FAILED = "update failed"
@@ -70,7 +70,7 @@ TRANSITIONS: Mapping[Status, Mapping[Event, Status | None]] = {
         Event.DELETE_REQUESTED: Status.DELETING,
     },
     Status.SYSTEM_UPDATING: {
-        Event.FIRST_ANSWERED: Status.IN_SERVICE,
+        Event.RECOVERED: Status.IN_SERVICE,
         Event.START_FAILED: Status.FAILED,
         Event.CLOUD_RESTARTED: Status.SYSTEM_UPDATING,
     },
@@ -80,10 +80,13 @@ TRANSITIONS: Mapping[Status, Mapping[Event, Status | None]] = {
         Event.UPDATE_FAILED: Status.IN_SERVICE,
         # "RollingBack: Endpoint fails to scale up or down or change its variant weight".
         Event.CAPACITY_FAILED: Status.ROLLING_BACK,
+        # After a restart of the cloud, when neither the old nor the new came up.
+        Event.START_FAILED: Status.FAILED,
         Event.CLOUD_RESTARTED: Status.UPDATING,
     },
     Status.ROLLING_BACK: {
         Event.ROLLED_BACK: Status.IN_SERVICE,
+        Event.START_FAILED: Status.FAILED,
         Event.CLOUD_RESTARTED: Status.ROLLING_BACK,
     },
     # "DeleteEndpoint is the only operation that can be performed on a failed endpoint."

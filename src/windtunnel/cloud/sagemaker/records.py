@@ -196,7 +196,7 @@ class Endpoint:
                 change=None,
                 failure_reason=None,
             )
-        if event in (Event.UPDATE_FAILED, Event.ROLLED_BACK):
+        if event in (Event.UPDATE_FAILED, Event.ROLLED_BACK, Event.START_FAILED):
             return replace(changed, change=None)
         return changed
 

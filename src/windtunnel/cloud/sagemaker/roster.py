@@ -57,9 +57,9 @@ class Router(Protocol):
 class VariantFailedError(Exception):
     """An instance of a variant did not come up."""
 
-    def __init__(self, variant_name: str, reason: str) -> None:
-        super().__init__(reason)
-        self.failure_reason = wording.failed_health_check(variant_name, reason)
+    def __init__(self, variant: Variant, error: StartFailedError) -> None:
+        super().__init__(error.reason)
+        self.failure_reason = wording.failed_start(variant.name, variant.model_data_url, error)
 
 
 class Roster:
@@ -82,6 +82,12 @@ class Roster:
         """Return how many instances of a variant answer now."""
         return sum(each.is_healthy for each in self._crew.get(variant_name, ()))
 
+    def can_serve(self, variants: Iterable[Variant]) -> bool:
+        """Say whether every variant that is given requests has an instance, be it ill or well."""
+        asked = list(variants)
+        weighted = [each for each in asked if each.weight > 0] or asked
+        return all(self._crew.get(each.name) for each in weighted)
+
     def missing(self, variants: Iterable[Variant]) -> list[Variant]:
         """Return a variant for each instance that it lacks."""
         return [
@@ -100,8 +106,12 @@ class Roster:
         old = self._crew
         before = [each for instances in old.values() for each in instances]
         self._variants = variants
+        # Should some have to leave, those that are ill go first, then the youngest.
         self._crew = {
-            each.name: (crew if crew is not None else old).get(each.name, [])[: each.instance_count]
+            each.name: sorted(
+                (crew if crew is not None else old).get(each.name, []),
+                key=lambda instance: not instance.is_healthy,
+            )[: each.instance_count]
             for each in variants
         }
         self._is_serving = True
@@ -170,12 +180,12 @@ class Roster:
         try:
             return await self._fleet.start(spec, self._on_change)
         except StartFailedError as error:
-            raise VariantFailedError(variant.name, error.reason) from error
+            raise VariantFailedError(variant, error) from error
         except Exception as error:
             # A bug of ours must not leave the endpoint in Creating for ever.
             log.exception("endpoint %s: an instance could not be started", self._name)
             reason = "Windtunnel failed inside while it started the instance: see its log."
-            raise VariantFailedError(variant.name, reason) from error
+            raise VariantFailedError(variant, StartFailedError(reason, "admission")) from error
 
     async def start_all(
         self, variants: Iterable[Variant], take: Callable[[Variant, Instance], None]

@@ -1,15 +1,30 @@
 """What SageMaker says when something is there, not there, or busy, word for word.
 
 Sources: amazon-sagemaker-examples#2339 (not found), spot-tagging-bot-for-digital-assets#2 and
-modernisation-platform-environments#9383 (already there), sagemaker-python-sdk#155 (health check).
+modernisation-platform-environments#9383 (already there), sagemaker-python-sdk#155 (health check),
+fraud-detection-using-machine-learning#9 and deep-learning-containers#569 (model data).
 """
 
+from collections.abc import Mapping
+
 from windtunnel.cloud.errors import ConflictError, NotFoundError
+from windtunnel.cloud.fleet.instance import Stage, StartFailedError
 from windtunnel.cloud.sagemaker.lifecycle import Status
 
 # The longest FailureReason: "max": 1024 in botocore's model.
 _REASON_CHARACTERS_MAX = 1024
 
+# What AWS says of each stage of a start; of a place to run it has no word for what is wrong here.
+_AWS_REASONS: Mapping[Stage, str] = {
+    "admission": "",
+    "download": 'Failed to download model data for container "container_1" from URL: "{url}". '
+    "Please ensure that there is an object located at the URL and that the role passed to "
+    "CreateModel has permissions to download the object. ",
+    "extraction": 'Failed to extract model data archive for container "container_1" from URL '
+    '"{url}". Please ensure that the object located at the URL is a valid tar.gz archive. ',
+    "container": "The primary container for production variant {variant} did not pass the ping "
+    "health check. Please check CloudWatch logs for this endpoint. ",
+}
 # What a sentence calls a resource, by the word in its ARN.
 _NOUNS = {"model": "model", "endpoint-config": "endpoint configuration", "endpoint": "endpoint"}
 
@@ -32,10 +47,7 @@ def cannot_update(arn: str, status: Status) -> ConflictError:
     return ConflictError(f'Cannot update in-progress endpoint "{arn}".')
 
 
-def failed_health_check(variant_name: str, reason: str) -> str:
-    """Return the FailureReason of an endpoint whose container did not come up: AWS's, then ours."""
-    text = (
-        f"The primary container for production variant {variant_name} did not pass the ping health "
-        f"check. Please check CloudWatch logs for this endpoint. {reason}"
-    )
-    return text[:_REASON_CHARACTERS_MAX]
+def failed_start(variant_name: str, model_data_url: str | None, error: StartFailedError) -> str:
+    """Return the FailureReason of an endpoint whose instance did not come up: AWS's, then ours."""
+    text = _AWS_REASONS[error.stage].format(variant=variant_name, url=model_data_url)
+    return f"{text}{error.reason}"[:_REASON_CHARACTERS_MAX]

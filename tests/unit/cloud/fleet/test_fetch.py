@@ -64,7 +64,10 @@ def test_a_missing_object_is_named(s3: Any, models: Path) -> None:
     """The FailureReason says which object to upload."""
     answer = fetch(s3, "none.tar.gz", models)
 
-    assert answer == {"reason": "There is no object at s3://bucket/none.tar.gz."}
+    assert answer == {
+        "reason": "There is no object at s3://bucket/none.tar.gz.",
+        "is_unusable": False,
+    }
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,9 @@ async def opened(cloud: Cloud) -> AsyncIterator[Cloud]:
         yield cloud
     finally:
         await cloud.fleet.close()
+        # What was killed takes the kernel a moment to take down.
+        with contextlib.suppress(TimeoutError, AssertionError):
+            await wait_until(lambda: not cloud.processes(), "all have ended")
         left = cloud.processes()
         await cloud.supervisor.stop_all(grace_s=0)
         cloud.supervisor.close()

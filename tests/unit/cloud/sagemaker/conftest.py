@@ -50,7 +50,7 @@ class FakeFleet:
         self.journal = journal
         self.instances: list[FakeInstance] = []
         self.specs: list[InstanceSpec] = []
-        self.refusals: list[str] = []
+        self.refusals: list[str | StartFailedError] = []
         self.cancelled_count = 0
         self._permits = asyncio.Semaphore(1000)
 
@@ -72,7 +72,8 @@ class FakeFleet:
             self.cancelled_count += 1
             raise
         if self.refusals:
-            raise StartFailedError(self.refusals.pop(0))
+            refusal = self.refusals.pop(0)
+            raise StartFailedError(refusal) if isinstance(refusal, str) else refusal
         instance = FakeInstance(spec, f"i-{len(self.instances):08x}", on_change)
         self.instances.append(instance)
         return cast("Instance", instance)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from windtunnel.cloud.errors import NotFoundError
+from windtunnel.cloud.fleet.instance import Stage, StartFailedError
 from windtunnel.core import limits
 
 # The fixture's types live in conftest.py, which no module can import.
@@ -60,6 +61,67 @@ def test_an_endpoint_is_in_service_again_when_an_instance_answers(open_rooms: Op
             assert serving["production_variants"][0]["current_instance_count"] == 1
             assert whole["production_variants"][0]["current_instance_count"] == 2
             assert rooms.journal[0] == "commit endpoint e SystemUpdating"
+
+    _run(scenario())
+
+
+def test_an_endpoint_is_back_when_each_of_its_variants_answers(open_rooms: OpenRooms) -> None:
+    """In service while half of the requests are refused would be a lie."""
+
+    async def scenario() -> None:
+        async with open_rooms() as rooms:
+            await rooms.create_model("m")
+            variants = [
+                {
+                    "variant_name": name,
+                    "model_name": "m",
+                    "instance_type": "ml.c5.large",
+                    "initial_instance_count": 2,
+                }
+                for name in "ab"
+            ]
+            await rooms.call(
+                "CreateEndpointConfig", endpoint_config_name="c", production_variants=variants
+            )
+            await rooms.call("CreateEndpoint", endpoint_name="e", endpoint_config_name="c")
+            await rooms.wait_status("e", "InService")
+        async with open_rooms(_hold) as rooms:
+            await _until(lambda: len(rooms.fleet.specs) == 4)
+            rooms.fleet.allow(2)
+            await _until(lambda: len(rooms.router.instance_ids("e")) == 2)
+            names = {each.spec.variant_name for each in rooms.fleet.instances}
+            too_early = await rooms.status("e")
+            rooms.fleet.allow()
+            await rooms.wait_status("e", "InService")
+
+            assert (names, too_early) == ({"a"}, "SystemUpdating")
+            assert len(rooms.router.instance_ids("e")) == 3
+
+    _run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("stage", "start"),
+    [
+        ("admission", "no room"),
+        ("download", 'Failed to download model data for container "container_1" from URL: "s3://'),
+        ("extraction", 'Failed to extract model data archive for container "container_1" from'),
+        ("container", "The primary container for production variant AllTraffic did not pass"),
+    ],
+)
+def test_a_failure_is_told_by_how_far_the_start_came(
+    open_rooms: OpenRooms, stage: Stage, start: str
+) -> None:
+    """Who is sent to the logs of a container that never ran looks in the wrong place."""
+
+    async def scenario() -> None:
+        async with open_rooms() as rooms:
+            rooms.fleet.refusals.append(StartFailedError("no room", stage))
+            await rooms.create_endpoint("e")
+            failed = await rooms.wait_status("e", "Failed")
+
+        assert failed["failure_reason"].startswith(start)
+        assert failed["failure_reason"].endswith("no room")
 
     _run(scenario())
 

@@ -313,6 +313,73 @@ def test_capacity_that_does_not_come_is_rolled_back(open_rooms: OpenRooms) -> No
     _run(scenario())
 
 
+def test_what_is_ill_leaves_first(open_rooms: OpenRooms) -> None:
+    """Scaling in must not end the one instance that answers."""
+
+    async def scenario() -> None:
+        async with open_rooms() as rooms:
+            await rooms.create_endpoint("e", instance_count=2)
+            await rooms.wait_status("e", "InService")
+            ill, well = rooms.fleet.instances
+            ill.turn(is_healthy=False)
+            await _rescale(rooms, AllTraffic={"desired_instance_count": 1})
+            described = await rooms.wait_status("e", "InService")
+            await _until(lambda: ill.is_stopped)
+
+            assert _capacities(described) == {"AllTraffic": (1, 1)}
+            assert rooms.router.instance_ids("e") == [well.id]
+
+    _run(scenario())
+
+
+def test_requests_can_be_moved_off_a_variant_that_is_lost(open_rooms: OpenRooms) -> None:
+    """What is missing for another reason is not this change's to wait for, or to fail on."""
+
+    async def scenario() -> None:
+        async with open_rooms() as rooms:
+            await _two_variants(rooms)
+
+        def prepare(fleet: Any) -> None:
+            fleet.hold(2)
+            fleet.refusals.append("lost")
+
+        async with open_rooms(prepare) as rooms:
+            await rooms.wait_status("e", "InService")
+            (serving,) = [each.name for each in rooms.router.routes["e"] if each.instances]
+            (lost,) = {"a", "b"} - {serving}
+            await _rescale(rooms, **{lost: {"desired_weight": 0.0}})
+            described = await rooms.wait_status("e", "InService")
+            weights = {each.name: each.weight for each in rooms.router.routes["e"]}
+
+            assert described["failure_reason"] is None
+            assert weights[lost] == 0.0
+            assert weights[serving] > 0
+
+    _run(scenario())
+
+
+def test_an_update_whose_old_fleet_is_lost_too_fails_the_endpoint(open_rooms: OpenRooms) -> None:
+    """In service means that somebody answers."""
+
+    async def scenario() -> None:
+        async with open_rooms() as rooms:
+            await rooms.create_endpoint("e")
+            await rooms.wait_status("e", "InService")
+            await rooms.create_config("new")
+            rooms.fleet.hold()
+            await _update(rooms, "new")
+            await _until(lambda: len(rooms.fleet.specs) == 2)
+        async with open_rooms(lambda fleet: fleet.refusals.extend(["old", "new"])) as rooms:
+            failed = await rooms.wait_status("e", "Failed")
+            await rooms.call("DeleteEndpoint", endpoint_name="e")
+
+            assert failed["failure_reason"].endswith("new")
+            assert failed["endpoint_config_name"] == "e-config"
+            assert rooms.router.routes == {}
+
+    _run(scenario())
+
+
 def test_one_change_at_a_time(open_rooms: OpenRooms) -> None:
     """Two pipelines that deploy at once: one wins, the other is told, in AWS's words."""
 
