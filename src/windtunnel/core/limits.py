@@ -160,6 +160,9 @@ METRIC_PUT_AGE_S_MAX = 14 * 24 * 3600
 METRIC_PUT_AHEAD_S_MAX = 2 * 3600
 # Metrics that a home keeps; AWS has no such bound. An endpoint has 11. Guess.
 METRIC_COUNT_MAX = 10_000
+# A metric that was silent for so long makes room for a new one, when there are as many as may be:
+# longer than the past three hours that ListMetrics tells apart (RecentlyActive).
+METRIC_SILENT_S = 4 * 3600
 # Rows age faster than on AWS when their file is larger than this. A variant with 100 requests a
 # second, day and night, fills 0.6 MB an hour, 0.2 GB in 15 days (2026-11-25).
 METRIC_FILE_BYTES_MAX = 1 * GIB

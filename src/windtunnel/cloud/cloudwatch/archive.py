@@ -9,7 +9,7 @@ import json
 import logging
 import math
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -108,6 +108,12 @@ class Archive:
         """
         await self._database.commit(lambda connection: _write(connection, make(), now_s))
 
+    async def put_what_fits(self, make: Callable[[], Iterable[Sample]], now_s: float) -> None:
+        """Make samples durable, but for those of metrics for which there is no room."""
+        await self._database.commit(
+            lambda connection: _write(connection, _fitting(connection, make(), now_s), now_s)
+        )
+
     async def windows(self, question: Question) -> list[Window]:
         """Return the windows that have samples, in order of time."""
         found: list[Window] = []
@@ -148,7 +154,10 @@ def _write(connection: sqlite3.Connection, samples: Iterable[Sample], now_s: flo
     newest: dict[Metric, tuple[int, int]] = {}
     for sample in samples:
         known = newest.get(sample.metric)
-        number, last_s = _find(connection, sample.metric) if known is None else known
+        if known is None:
+            in_use = [number for number, _ in newest.values()]
+            known = _find(connection, sample.metric, now_s, in_use)
+        number, last_s = known
         newest[sample.metric] = (number, max(last_s, sample.at_s))
         tiers = [MINUTE]
         if sample.is_high_resolution and sample.at_s >= now_s - SECOND.kept_s:
@@ -164,8 +173,31 @@ def _write(connection: sqlite3.Connection, samples: Iterable[Sample], now_s: flo
     )
 
 
-def _find(connection: sqlite3.Connection, metric: Metric) -> tuple[int, int]:
-    """Return a metric's number and the time of its newest sample; a new one is written down."""
+def _fitting(
+    connection: sqlite3.Connection, samples: Iterable[Sample], now_s: float
+) -> Iterator[Sample]:
+    """Yield the samples of metrics that are kept, or can be; say which cannot."""
+    fits: dict[Metric, bool] = {}
+    for sample in samples:
+        if sample.metric not in fits:
+            try:
+                _find(connection, sample.metric, now_s)
+                fits[sample.metric] = True
+            except InvalidError as error:
+                log.warning("A metric is not kept: %s", error.message)
+                fits[sample.metric] = False
+        if fits[sample.metric]:
+            yield sample
+
+
+def _find(
+    connection: sqlite3.Connection, metric: Metric, now_s: float, in_use: Collection[int] = ()
+) -> tuple[int, int]:
+    """Return a metric's number and the time of its newest sample; a new one is written down.
+
+    Where there are as many as there may be, the one that was silent longest makes room, unless its
+    number is in use.
+    """
     identity = json.dumps(metric)
     found = connection.execute(
         "SELECT id, last_s FROM metrics WHERE identity = ?", (identity,)
@@ -173,10 +205,10 @@ def _find(connection: sqlite3.Connection, metric: Metric) -> tuple[int, int]:
     if found is not None:
         return int(found[0]), int(found[1])
     (count,) = connection.execute("SELECT COUNT(*) FROM metrics").fetchone()
-    if count >= limits.METRIC_COUNT_MAX:
+    if count >= limits.METRIC_COUNT_MAX and not _make_room(connection, now_s, in_use):
         raise InvalidError(
-            f"This local cloud keeps {limits.METRIC_COUNT_MAX} metrics, and has them all: "
-            f"{metric.name} of {metric.namespace} would be one more."
+            f"This local cloud keeps {limits.METRIC_COUNT_MAX} metrics, and all were in use of "
+            f"late: {metric.name} of {metric.namespace} would be one more."
         )
     cursor = connection.execute(
         "INSERT INTO metrics (identity, namespace, name, last_s) VALUES (?, ?, ?, 0)",
@@ -184,6 +216,21 @@ def _find(connection: sqlite3.Connection, metric: Metric) -> tuple[int, int]:
     )
     assert cursor.lastrowid is not None
     return cursor.lastrowid, 0
+
+
+def _make_room(connection: sqlite3.Connection, now_s: float, in_use: Collection[int]) -> bool:
+    """Forget the metric that was silent longest; say whether one was silent long enough."""
+    silent = connection.execute(
+        "SELECT id FROM metrics WHERE last_s < ? ORDER BY last_s LIMIT ?",
+        (now_s - limits.METRIC_SILENT_S, len(in_use) + 1),
+    ).fetchall()
+    for (number,) in silent:
+        if number not in in_use:
+            for tier in LADDER:
+                _remove(connection, tier, number, math.inf)
+            connection.execute("DELETE FROM metrics WHERE id = ?", (number,))
+            return True
+    return False
 
 
 def _add(connection: sqlite3.Connection, rows: dict[_Place, Summary]) -> None:

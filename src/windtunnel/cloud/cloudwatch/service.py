@@ -223,12 +223,10 @@ class CloudWatch:
         if not seconds and not added:
             return
         try:
-            await self._archive.put(
+            await self._archive.put_what_fits(
                 lambda: chain(added, *(samples_of(second) for second in seconds)),
                 self._clock.now_s(),
             )
-        except InvalidError as error:
-            log.warning("Metrics were not kept: %s", error.message)
         except CloudError as error:
             log.warning("Metrics could not be saved, and wait: %s", error.message)
             self._samples.give_back(seconds)

@@ -222,6 +222,28 @@ def test_a_batch_is_kept_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) ->
     assert _played(work) == [other.metric]
 
 
+def test_what_was_silent_longest_makes_room_for_what_is_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A tool that makes an endpoint for each trial must not end everybody's metrics."""
+    monkeypatch.setattr(limits, "METRIC_COUNT_MAX", 2)
+    later_s = _NOW_S + limits.METRIC_SILENT_S + 60
+    fresh, newer, newest = (
+        Sample(Metric.of("Own", name), "None", at_s, Summary.of_value(1))
+        for name, at_s in (("fresh", later_s - 120), ("newer", later_s), ("newest", later_s))
+    )
+
+    async def work(archive: Archive) -> list[Metric]:
+        await archive.put(lambda: [_sample(_NOW_S), fresh], later_s - 120)
+        await archive.put(lambda: [newer], later_s)
+        # Nothing is silent now: what is known is kept, and what is not is left out.
+        await archive.put_what_fits(lambda: [fresh, newest, newer], later_s)
+        assert await archive.windows(_question(60, _NOW_S)) == []
+        return await archive.metrics(None, None, 0)
+
+    assert _played(work) == [fresh.metric, newer.metric]
+
+
 def test_a_file_that_is_full_lets_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """Metrics must never fill the disk; the newest are what is asked for."""
     monkeypatch.setattr(limits, "METRIC_FILE_BYTES_MAX", 200_000)
