@@ -32,12 +32,22 @@ Written by `python -m windtunnel.cloud.gateway.coverage_page` from the tables th
 with; operations and members are those of botocore's service models.
 
 *whole*: every member of the request is honoured. *partly*: what is named beside it is refused, in
-AWS's own kind of error and by its name. Every operation that is not in a table is refused likewise.
+AWS's own kind of error and by its name, and so are the values that stand below a table. Every
+operation that is not in a table is refused likewise.
 """
-_S3_NOTE = """\
-Besides, encryption other than `AES256` (which is taken; nothing is encrypted), versions and
-checksums by XXHASH are refused.
-"""
+# What the rooms refuse by name though their members are honoured.
+_BESIDES = {
+    "sagemaker": "images other than <registry>/tensorflow-inference and local/command, model data "
+    "that is not in S3, tags on what is neither model nor endpoint config nor endpoint",
+    "s3": "encryption other than `AES256` (which is taken; nothing is encrypted), versions, "
+    "checksums by XXHASH",
+    "iam": "policies other than a role's inline ones and AWS's managed ones",
+    "cloudwatch": "the statistics IQM, TM, TC, TS, WM and PR; of metric math SEARCH, Metrics "
+    "Insights, ANOMALY_DETECTION_BAND, INSIGHT_RULE_METRIC, SERVICE_QUOTA and DB_PERF_INSIGHTS; "
+    "dynamic labels",
+    "logs": "filter patterns of space-delimited events, regular expressions in JSON patterns, `?` "
+    "terms beside others",
+}
 
 
 def page() -> str:
@@ -91,8 +101,8 @@ def _section(service: str, honoured: Mapping[str, Honoured]) -> str:
         shape = model.operation(name).input
         refused = [] if shape is None else list(_refused(shape, honoured[name], ""))
         lines.append(f"| {name} | {'partly' if refused else 'whole'} | {', '.join(refused)} |")
-    if service == "s3":
-        lines += ["", _S3_NOTE.rstrip()]
+    if service in _BESIDES:
+        lines += ["", f"Refused besides: {_BESIDES[service]}."]
     if missing:
         lines += ["", f"Not here: {_sentence(missing)}."]
     return "\n".join(lines) + "\n"

@@ -106,7 +106,7 @@ def _member_violations(member: Member, value: Any, path: Path) -> Iterator[Viola
 def _own_violations(shape: Shape, value: Any, path: Path) -> Iterator[Violation]:  # noqa: ANN401
     for constraint, is_kept in _constraints(shape):
         if not is_kept(value):
-            yield Violation(path, printed(value), constraint)
+            yield Violation(path, printed(value, shape), constraint)
 
 
 def _list_violations(shape: Shape, value: list[Any], path: Path) -> Iterator[Violation]:
@@ -203,28 +203,39 @@ def _bounds(shape: Shape) -> list[Constraint]:
     return found
 
 
-def printed(value: Any) -> str:  # noqa: ANN401 - any value
+def printed(value: Any, shape: Shape | None = None) -> str:  # noqa: ANN401 - any value
     """Return a value as Java prints it, in quotes; a very long one is cut."""
-    text = _java(value)
+    text = _java(value, shape)
     if len(text) > limits.PRINTED_VALUE_CHARACTERS_MAX:
         text = text[: limits.PRINTED_VALUE_CHARACTERS_MAX] + "…"
     return f"'{text}'"
 
 
-def _java(value: Any) -> str:  # noqa: ANN401 - any value
+def _java(value: Any, shape: Shape | None) -> str:  # noqa: ANN401 - any value
     match value:
         case bool():
             return "true" if value else "false"
         case list():
-            return f"[{', '.join(_java(part) for part in value)}]"
+            element = shape.member.shape if shape is not None else None
+            return f"[{', '.join(_java(part, element) for part in value)}]"
         case dict():
-            return "{" + ", ".join(f"{key}={_java(part)}" for key, part in value.items()) + "}"
+            return "{" + ", ".join(_java_pairs(value, shape)) + "}"
         case None:
             return "null"
         case bytes():
             return f"{len(value)} bytes"
         case _:
             return str(value)
+
+
+def _java_pairs(value: dict[str, Any], shape: Shape | None) -> Iterator[str]:
+    for key, part in value.items():
+        if shape is not None and shape.kind == "structure":
+            member = shape.members_by_key[key]
+            yield f"{member.label}={_java(part, member.shape)}"
+        else:
+            element = shape.map_value.shape if shape is not None else None
+            yield f"{key}={_java(part, element)}"
 
 
 # --- What AWS asks beyond its models ------------------------------------------------------------

@@ -78,6 +78,16 @@ def test_a_mistake_deep_inside_is_found_where_it_is() -> None:
     assert "Value null at 'productionVariants.3.member.variantName' failed" in message
 
 
+def test_a_structure_is_quoted_in_awss_names() -> None:
+    """The names in a message are those that a user wrote, not ours."""
+    variants = [{"variant_name": f"v{number}", "model_name": "m"} for number in range(11)]
+    parsed = {"endpoint_config_name": "c", "production_variants": variants}
+    message = _refusal("CreateEndpointConfig", parsed).message or ""
+
+    assert "Value '[{variantName=v0, modelName=m}, " in message
+    assert "at 'productionVariants' failed" in message
+
+
 @pytest.mark.parametrize(
     ("operation", "parsed", "expected"),
     [
