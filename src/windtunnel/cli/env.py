@@ -30,6 +30,8 @@ _UNSET = (
     "AWS_USE_DUALSTACK_ENDPOINT",
     "AWS_CA_BUNDLE",
 )
+# Endpoints of single services, and keys of another kind.
+_UNSET_PREFIXES = ("AWS_ENDPOINT_URL_", "AWS_BEARER_TOKEN_")
 _LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
@@ -57,8 +59,8 @@ def exports(home: Home, url: str, region: str) -> dict[str, str]:
 
 def unsets() -> list[str]:
     """Return the variables to remove: the fixed ones, and endpoints of single services."""
-    single = [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL_")]
-    return [*_UNSET, *sorted(single)]
+    found = [name for name in os.environ if name.startswith(_UNSET_PREFIXES)]
+    return [*_UNSET, *sorted(found)]
 
 
 def env(

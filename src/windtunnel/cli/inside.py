@@ -4,6 +4,7 @@ Three things beside what `windtunnel env` sets: the proxy, for clients that hard
 whom to trust, in every variable that some client reads; and a NO_PROXY that lets no AWS host pass.
 """
 
+import hashlib
 import re
 import ssl
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from windtunnel.aws.hosts import covers_aws_hosts
-from windtunnel.cli.env import exports, unsets
+from windtunnel.cli.env import exports
 from windtunnel.cloud.gateway.proxy.permits import Permit, user_info
+from windtunnel.core import limits
 from windtunnel.core.home import CloudRecord, Home, write_private
 
 # Each is read by some client: urllib, requests, botocore, Go and Node take either case, curl only
@@ -51,9 +53,12 @@ def inside(
     for file in (home.aws_config, home.aws_credentials):
         if not file.exists():
             write_private(file, "")
-    environment = dict(base)
-    for name in (*unsets(), *_OTHER_PROXY_VARIABLES):
-        environment.pop(name, None)
+    # Nothing of the user's own AWS settings goes along, whatever it may mean to which client.
+    environment = {
+        name: value
+        for name, value in base.items()
+        if not name.startswith("AWS_") and name not in _OTHER_PROXY_VARIABLES
+    }
     environment |= exports(home, cloud.url, cloud.region)
     kept, dropped = split_no_proxy(environment["NO_PROXY"])
     proxy = proxy_url(cloud.url, permits, home)
@@ -61,7 +66,7 @@ def inside(
     environment |= dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(kept))
     environment |= dict.fromkeys(_PROXY_VARIABLES, proxy)
     environment |= dict.fromkeys(_BUNDLE_VARIABLES, str(bundle))
-    environment[_EXTRA_VARIABLE] = str(home.authority_certificate)
+    environment[_EXTRA_VARIABLE] = str(bundle)
     # Node 24 and later read the variables of a proxy only when they are told to.
     environment["NODE_USE_ENV_PROXY"] = "1"
     # Nobody answers there, and clients that look for a region would wait for it.
@@ -85,7 +90,10 @@ def proxy_url(url: str, permits: Sequence[Permit], home: Home) -> str:
 
 
 def write_bundle(home: Home, base: Mapping[str, str]) -> Path:
-    """Write the authorities to trust: everybody's, those of the user's variables, the home's."""
+    """Write the authorities to trust: everybody's, those of the user's variables, the home's.
+
+    The file is named by what is in it: another run, with other authorities, has another.
+    """
     named = [base[name] for name in (*_BUNDLE_VARIABLES, _EXTRA_VARIABLE) if base.get(name)]
     default = ssl.get_default_verify_paths().openssl_cafile
     # In this order, each once; the home's own comes last, as the one to look for.
@@ -94,9 +102,11 @@ def write_bundle(home: Home, base: Mapping[str, str]) -> Path:
         found |= dict.fromkeys(_certificates(Path(path)))
     found |= dict.fromkeys(_certificates(home.authority_certificate))
     text = "\n".join(found) + "\n"
-    bundle = home.trust_bundle
-    if not bundle.exists() or bundle.read_text() != text:
+    bundle = home.trust_bundle(hashlib.sha256(text.encode()).hexdigest()[:16])
+    if not bundle.exists():
         write_private(bundle, text)
+        for old in home.trust_bundles()[limits.TRUST_BUNDLE_COUNT_MAX :]:
+            old.unlink(missing_ok=True)
     return bundle
 
 

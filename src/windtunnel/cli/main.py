@@ -4,6 +4,7 @@ Command modules import only the standard library, Typer and `core` at their top;
 command are imported when it runs, so that `--help` and `env` answer at once.
 """
 
+import errno
 import os
 import sys
 
@@ -67,11 +68,18 @@ def main() -> None:
         _drop_stdout()
         sys.exit(_BROKEN_PIPE)
     except OSError as error:
-        typer.echo(
-            f"windtunnel: {error.strerror or error} ({error.filename or 'stdout'}).", err=True
-        )
+        typer.echo(f"windtunnel: {_explained(error)}", err=True)
         _drop_stdout()
         sys.exit(NotReadyError.exit_code)
+
+
+def _explained(error: OSError) -> str:
+    what = error.strerror or str(error)
+    if error.filename is not None:
+        return f"{what} ({error.filename})."
+    if error.errno == errno.ENOSPC:
+        return f"{what}: on the disk of the home, or where the output goes."
+    return f"{what}."
 
 
 def _drop_stdout() -> None:

@@ -62,7 +62,6 @@ class Home:
         self.authority_key = path / "authority" / "key.pem"
         self.authority_certificate = path / "authority" / "certificate.pem"
         # The authority and everybody else's: what clients are told to trust.
-        self.trust_bundle = path / "authority" / "bundle.pem"
         self.measurement_lease = path / "measurement.lock"
         # Held while a `run` looks for, starts or ends the cloud; held by every `run` that uses it.
         self.start_lock = path / "start.lock"
@@ -76,6 +75,15 @@ class Home:
         """Return the home named by `--home`, else WINDTUNNEL_HOME, else `~/.windtunnel`."""
         chosen = option or os.environ.get("WINDTUNNEL_HOME") or Path.home() / ".windtunnel"
         return cls(Path(chosen).expanduser().absolute())
+
+    def trust_bundle(self, name: str) -> Path:
+        """Return the file of one set of authorities to trust."""
+        return self.authority_certificate.with_name(f"bundle-{name}.pem")
+
+    def trust_bundles(self) -> list[Path]:
+        """Return all such files, the youngest first."""
+        found = self.authority_certificate.parent.glob("bundle-*.pem")
+        return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
 
     @property
     def id(self) -> str:
@@ -116,7 +124,8 @@ class Home:
     def is_locked(self) -> bool:
         """Say whether an `up` holds this home now."""
         try:
-            descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CLOEXEC)
+            # A lock can be asked for of a file that may only be read.
+            descriptor = os.open(self._lock_file, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return False
         try:

@@ -74,6 +74,9 @@ API_INLINE_COUNT_MAX = 500
 # A piece of a forwarded body this large is a turn (`gateway/turns.py`): a quarter of what uvloop
 # reads at once, so that what comes from a fast client always takes turns.
 FORWARD_TURN_BYTES = 64 * KIB
+# Sets of authorities that a home keeps for what runs inside it, 250 KB each: more than anybody has
+# company networks. Guess.
+TRUST_BUNDLE_COUNT_MAX = 8
 # Control-plane requests being answered at once; the data plane has limits of its own. Guess.
 CONTROL_IN_FLIGHT_MAX = 256
 # Bodies that are coming in and kept, over all connections: 240 of the largest are 1.4 GiB.

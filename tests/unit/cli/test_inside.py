@@ -30,16 +30,24 @@ def home(tmp_path: Path) -> Home:
 
 def test_every_variable_that_some_client_reads_leads_here(home: Home) -> None:
     """One that is forgotten sends one client's requests out."""
-    base = {"PATH": "/bin", "all_proxy": "socks5://corp", "AWS_PROFILE": "production"}
+    base = {
+        "PATH": "/bin",
+        "all_proxy": "socks5://corp",
+        "AWS_PROFILE": "production",
+        "AWS_BEARER_TOKEN_BEDROCK": "theirs",
+        "AWS_DEFAULT_OUTPUT": "theirs",
+    }
     environment = inside(home, CLOUD, [], base).environment
+    (bundle,) = home.trust_bundles()
 
     for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "AWS_ENDPOINT_URL"):
         assert environment[name] == CLOUD.url
     for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"):
-        assert environment[name] == str(home.trust_bundle)
-    assert environment["NODE_EXTRA_CA_CERTS"] == str(home.authority_certificate)
+        assert environment[name] == str(bundle)
+    assert environment["NODE_EXTRA_CA_CERTS"] == str(bundle)
     assert environment["AWS_REGION"] == "eu-west-1"
     assert environment["PATH"] == "/bin"
+    assert "theirs" not in environment.values()
     assert not {"all_proxy", "AWS_PROFILE"} & set(environment)
     assert home.aws_config.exists()
 

@@ -39,6 +39,23 @@ def test_a_home_is_held_by_one_at_a_time(tmp_path: Path) -> None:
     assert not home.is_locked()
 
 
+def test_a_home_that_can_only_be_read_still_says_that_it_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user of a running cloud must not be told to start one."""
+    home = Home(tmp_path / "home")
+    opened = os.open
+
+    def reads_only(path: Path, flags: int, *more: int) -> int:
+        if flags & (os.O_RDWR | os.O_WRONLY):
+            raise OSError(30, "Read-only file system")
+        return opened(path, flags, *more)
+
+    with home.locked():
+        monkeypatch.setattr(os, "open", reads_only)
+        assert home.is_locked()
+
+
 def test_a_record_of_a_cloud_that_is_gone_is_not_believed(tmp_path: Path) -> None:
     """After kill -9 the file is still there; a client must be told to start a cloud."""
     home = Home(tmp_path / "home")

@@ -85,6 +85,13 @@ def read_claim(head: Head) -> AnyClaim | None:
     """Return what the head claims, None when it is not signed; refuse what cannot be read."""
     value = head.get(b"authorization")
     if value is not None:
+        if value.startswith(b"AWS "):
+            # Signature Version 2 in a header; S3 takes it in URLs.
+            message = (
+                "The authorization mechanism you have provided is not supported. Please use "
+                "AWS4-HMAC-SHA256."
+            )
+            raise FaultError(Fault("InvalidRequest", message, 400))
         match = _AUTHORIZATION.fullmatch(value)
         date = head.get(b"x-amz-date")
         if match is None or date is None:

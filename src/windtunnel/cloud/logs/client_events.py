@@ -263,7 +263,9 @@ class ClientEvents:
                         connection.execute("ROLLBACK")
                     raise
             except sqlite3.Error as error:
-                raise UnavailableError(f"The log events cannot be used: {error}.") from error
+                raise UnavailableError(
+                    f"The log events cannot be read or saved: {error}."
+                ) from error
 
     def _count(self, connection: sqlite3.Connection) -> None:
         (self._bytes,) = connection.execute(

@@ -194,21 +194,25 @@ def test_the_gateways_own_refusals_have_the_services_form() -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "code"),
+    ("action", "version", "code"),
     [
-        ("AssumeRoleWithWebIdentity", "UnsupportedOperationException"),
-        ("AssumeRoleWithSAML", "UnsupportedOperationException"),
-        ("GetCallerIdentity", "MissingAuthenticationToken"),
-        ("Nonsense", "InvalidAction"),
+        ("AssumeRoleWithWebIdentity", "2011-06-15", "UnsupportedOperationException"),
+        ("AssumeRoleWithSAML", "2011-06-15", "UnsupportedOperationException"),
+        ("GetCallerIdentity", "2011-06-15", "MissingAuthenticationToken"),
+        ("Nonsense", "2011-06-15", "InvalidAction"),
+        # IAM's.
+        ("ListRoles", "2010-05-08", "MissingAuthenticationToken"),
     ],
 )
-def test_what_aws_answers_without_a_signature_is_refused_by_name(action: str, code: str) -> None:
+def test_what_aws_answers_without_a_signature_is_refused_by_name(
+    action: str, version: str, code: str
+) -> None:
     """A workload with a web identity learns that this is not here, not that it has no key."""
     form = Head(
         b"POST", b"/", [(b"content-type", b"application/x-www-form-urlencoded")], keep_alive=True
     )
     api = Api({"sts": {}})
-    body = urlencode({"Action": action, "Version": "2011-06-15"}).encode()
+    body = urlencode({"Action": action, "Version": version}).encode()
 
     assert api.unsigned("sts", form, body).fault.code == code
 

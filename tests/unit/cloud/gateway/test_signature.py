@@ -433,3 +433,11 @@ def test_what_only_looks_like_a_signature_is_refused_by_name(authorization: byte
         b"POST", b"/", [(b"authorization", authorization), (b"x-amz-date", b"x")], keep_alive=True
     )
     assert code_of(lambda: verify(head, "sagemaker", b""))[0] == "IncompleteSignature"
+
+
+def test_signature_version_2_in_a_header_is_refused_in_s3s_words() -> None:
+    """Old clients are told what to change."""
+    authorization = (b"authorization", b"AWS AKIAIOSFODNN7EXAMPLE:frJIUN8DYpKDtOLCwo//yllqDzg=")
+    head = Head(b"GET", b"/bucket/key", [authorization], keep_alive=True)
+
+    assert code_of(lambda: verify(head, "s3", b"")) == ("InvalidRequest", 400)

@@ -8,6 +8,8 @@ import errno
 import sqlite3
 from http import HTTPStatus
 
+from windtunnel.core import limits
+
 # A retry cannot make room, so this must not be one of the statuses that SDKs retry (500, 502,
 # 503, 504 in botocore's retry handlers). AWS has no such error; 507 is WebDAV's word for it.
 STORAGE_FULL = "InsufficientStorage"
@@ -133,8 +135,10 @@ _KNOWN: dict[str, tuple[int, str]] = {
     STORAGE_FULL: (
         HTTPStatus.INSUFFICIENT_STORAGE.value,
         (
-            "The disk that holds this cloud's objects is full. Nothing of this request was kept; "
-            "what was stored before is safe. Make room, then try again."
+            "The disk that holds this cloud's objects is full, but for "
+            f"{limits.S3_DISK_RESERVE_BYTES // limits.MIB} MiB that are kept so that objects can "
+            "be deleted. Nothing of this request was kept; what was stored before is safe. Make "
+            "room, then try again."
         ),
     ),
 }

@@ -5,10 +5,13 @@ signed on a thread of their own, never on the event loop; what is ready is kept,
 """
 
 import asyncio
+import contextlib
 import logging
+import os
 import ssl
 import tempfile
 from collections import OrderedDict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +78,7 @@ class Authority:
 
     def _read_or_make(self) -> Pair:
         home = self._home
-        # What a killed cloud left (`_issue`); nobody else has this home now.
+        # What a killed cloud left (`_readable`); nobody else has this home now.
         for left in home.authority_key.parent.glob(f"{_LEAF_PREFIX}*"):
             left.unlink(missing_ok=True)
         try:
@@ -94,15 +97,30 @@ class Authority:
         write_private(home.authority_certificate, made.certificate_pem.decode())
         return made
 
+    @contextlib.contextmanager
+    def _readable(self, text: bytes) -> Iterator[Path]:
+        """Hold a file of a text, for OpenSSL, which reads a key from a file alone.
+
+        It lies in memory where the system has that (a full disk must not end TLS), else in the
+        home, and its owner alone may read it.
+        """
+        if hasattr(os, "memfd_create"):
+            with os.fdopen(os.memfd_create("leaf"), "wb") as file:
+                file.write(text)
+                file.flush()
+                yield Path(f"/proc/self/fd/{file.fileno()}")
+            return
+        directory = self._home.authority_key.parent
+        with tempfile.NamedTemporaryFile(dir=directory, prefix=_LEAF_PREFIX) as named:
+            named.write(text)
+            named.flush()
+            yield Path(named.name)
+
     def _issue(self, host: str) -> _Ready:
         leaf = new_leaf(self._pair, host, self._clock.now_s())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         # Without a word clients of HTTP/2 would take silence for it.
         context.set_alpn_protocols(["http/1.1"])
-        # OpenSSL reads a key from a file alone: one that its owner alone may read, for a moment.
-        directory = self._home.authority_key.parent
-        with tempfile.NamedTemporaryFile(dir=directory, prefix=_LEAF_PREFIX) as file:
-            file.write(leaf.key_pem + leaf.certificate_pem)
-            file.flush()
-            context.load_cert_chain(Path(file.name))
+        with self._readable(leaf.key_pem + leaf.certificate_pem) as path:
+            context.load_cert_chain(path)
         return _Ready(context, leaf.ends_s - limits.LEAF_RENEWAL_S)

@@ -5,6 +5,7 @@ The authority may vouch for AWS's hosts alone, which its certificate says itself
 in another host. Keys are on P-256, which every TLS client knows and which are made in a moment.
 """
 
+import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -54,7 +55,11 @@ def new_authority(home_id: str, now_s: float) -> Pair:
         ]
     )
     usage = _usage(digital_signature=False, key_cert_sign=True)
-    constraints = x509.NameConstraints([x509.DNSName(suffix) for suffix in SUFFIXES], None)
+    constraints = x509.NameConstraints(
+        [x509.DNSName(suffix) for suffix in SUFFIXES],
+        # A constraint on names of hosts says nothing about addresses (RFC 5280, 4.2.1.10).
+        [x509.IPAddress(ipaddress.ip_network(each)) for each in ("0.0.0.0/0", "::/0")],
+    )
     certificate = (
         _builder(name, name, key, now_s, limits.AUTHORITY_LIFETIME_S)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

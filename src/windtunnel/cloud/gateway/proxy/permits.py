@@ -47,7 +47,10 @@ class Permit:
 
 def read_permit(text: str) -> Permit:
     """Return the permit that `--allow-host` names; raise ValueError, saying why it is none."""
-    host, colon, digits = text.strip().lower().partition(":")
+    text = text.strip().lower()
+    if "//" in text or "[" in text:
+        raise ValueError("it takes the name of a host, neither a URL nor an address of IPv6")
+    host, colon, digits = text.partition(":")
     port = int(digits) if digits.isdecimal() else 0
     if colon and not 0 < port <= _PORT_MAX:
         raise ValueError(f"{digits!r} is no port")

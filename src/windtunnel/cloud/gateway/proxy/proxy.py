@@ -134,6 +134,8 @@ class Refusal:
 
 
 def _not_allowed(where: str) -> str:
+    if "[" in where:
+        return f"{where} is not an AWS host, and addresses of IPv6 cannot be allowed: name a host."
     return (
         f"{where} is not an AWS host, and this run does not allow it: "
         f"windtunnel run --allow-host {where} -- COMMAND."

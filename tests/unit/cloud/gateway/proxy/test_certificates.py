@@ -1,6 +1,7 @@
 """The home's authority vouches for AWS's hosts, for a day, and for nobody else."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -174,16 +175,39 @@ def test_a_host_is_issued_once_renewed_in_time_and_forgotten_in_turn(
     with_authority(Home(tmp_path / "home"), clock, play)
 
 
-def test_a_disk_that_was_full_for_a_moment_is_tried_again(tmp_path: Path) -> None:
+def test_a_failure_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One failure must not be remembered for the life of the cloud."""
+
+    async def play(authority: Authority) -> None:
+        def refuse(_name: str) -> int:
+            raise OSError("Too many open files")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "memfd_create", refuse, raising=False)
+            with pytest.raises(OSError, match="Too many open files"):
+                await authority.context(HOST)
+        assert await authority.context(HOST)
+
+    with_authority(Home(tmp_path / "home"), ManualClock(NOW_S), play)
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="only Linux has files in memory")
+def test_a_disk_that_is_full_does_not_end_tls(tmp_path: Path) -> None:
+    """Clients of a cloud without room must be told so, which takes a connection."""
     home = Home(tmp_path / "home")
 
     async def play(authority: Authority) -> None:
-        directory = home.authority_key.parent
-        directory.rename(directory.with_name("away"))
-        with pytest.raises(OSError, match="No such file"):
-            await authority.context(HOST)
-        directory.with_name("away").rename(directory)
+        home.authority_key.parent.rename(home.path / "away")
         assert await authority.context(HOST)
 
     with_authority(home, ManualClock(NOW_S), play)
+
+
+def test_a_stolen_key_does_not_vouch_for_an_address(tmp_path: Path) -> None:
+    """A constraint on names says nothing about addresses: they are excluded on their own."""
+    authority = new_authority("home", NOW_S)
+    constraints = authority.certificate.extensions.get_extension_for_class(x509.NameConstraints)
+    excluded = {str(each.value) for each in constraints.value.excluded_subtrees or ()}
+
+    assert constraints.critical
+    assert excluded == {"0.0.0.0/0", "::/0"}

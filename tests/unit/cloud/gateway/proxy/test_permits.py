@@ -45,6 +45,8 @@ def test_a_host_to_allow_is_read(text: str, host: str, port: int) -> None:
         "pypi.org:0",
         "pypi.org:65536",
         "pypi.org:https",
+        "[::1]",
+        "[::1]:443",
         "a b",
         "a,b",
         "a\r\nb",
