@@ -28,6 +28,8 @@ TIMESTAMP_S_END = 253_402_300_800
 # AWS's timestamps carry milliseconds.
 _TIMESTAMP_DIGITS = 3
 
+Scalar = Callable[[Shape, Any], Any]
+
 
 def decode(shape: Shape, value: Any, path: Path = ()) -> Any:  # noqa: ANN401 - any JSON, any value
     """Return a JSON value as the project's value of a shape."""
@@ -156,17 +158,27 @@ def _mismatch(value: Any, target: str, path: Path) -> Exception:  # noqa: ANN401
     return serialization_fault(text + where)
 
 
-def encode(shape: Shape, value: Any) -> Any:  # noqa: ANN401, PLR0911 - one return a kind
-    """Return the project's value of a shape as a JSON value."""
+def encode(shape: Shape, value: Any, scalar: Scalar | None = None) -> Any:  # noqa: ANN401 - any JSON
+    """Return the project's value of a shape as a JSON value.
+
+    `scalar` encodes what has no parts, for who writes other than JSON.
+    """
     match shape.kind:
         case "structure":
-            return _encode_structure(shape, value)
+            return _encode_structure(shape, value, scalar)
         case "list":
             element = shape.member.shape
-            return [encode(element, part) for part in value]
+            return [encode(element, part, scalar) for part in value]
         case "map":
             element = shape.map_value.shape
-            return {key: encode(element, part) for key, part in value.items()}
+            return {key: encode(element, part, scalar) for key, part in value.items()}
+        case _:
+            return (scalar or encode_scalar)(shape, value)
+
+
+def encode_scalar(shape: Shape, value: Any) -> Any:  # noqa: ANN401 - any scalar
+    """Return a value without parts as JSON has it."""
+    match shape.kind:
         case "timestamp":
             return round(value, _TIMESTAMP_DIGITS)
         case "blob":
@@ -177,12 +189,14 @@ def encode(shape: Shape, value: Any) -> Any:  # noqa: ANN401, PLR0911 - one retu
             return value
 
 
-def _encode_structure(shape: Shape, value: Mapping[str, Any]) -> dict[str, Any]:
+def _encode_structure(
+    shape: Shape, value: Mapping[str, Any], scalar: Scalar | None
+) -> dict[str, Any]:
     encoded = {}
     for key, part in value.items():
         member = shape.members_by_key.get(key)
         if member is None:
             raise TypeError(f"{shape.name} has no member for {key!r}")
         if part is not None:
-            encoded[member.wire] = encode(member.shape, part)
+            encoded[member.wire] = encode(member.shape, part, scalar)
     return encoded

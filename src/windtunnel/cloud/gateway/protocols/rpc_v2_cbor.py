@@ -12,7 +12,6 @@ in `x-amzn-query-error`, as in JSON.
 """
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import cbor2
@@ -56,7 +55,7 @@ class RpcV2Cbor:
         """Return the answer of an operation that went well."""
         body = b""
         if operation.output is not None:
-            body = cbor2.dumps(_encode(operation.output, output))
+            body = cbor2.dumps(json_values.encode(operation.output, output, _encode_scalar))
         return Answer(200, _headers(request_id), body)
 
     def error(self, model: ServiceModel | None, fault: Fault, request_id: str) -> Answer:
@@ -90,30 +89,11 @@ def _seconds(value: Any, _: bool) -> Any:  # noqa: ANN401, FBT001 - as cbor2 cal
     return value
 
 
-def _encode(shape: Shape, value: Any) -> Any:  # noqa: ANN401 - one return a kind
+def _encode_scalar(shape: Shape, value: Any) -> Any:  # noqa: ANN401 - any scalar
     match shape.kind:
-        case "structure":
-            return _encode_structure(shape, value)
-        case "list":
-            element = shape.member.shape
-            return [_encode(element, part) for part in value]
-        case "map":
-            element = shape.map_value.shape
-            return {key: _encode(element, part) for key, part in value.items()}
         case "timestamp":
-            return cbor2.CBORTag(_EPOCH_TAG, json_values.encode(shape, float(value)))
+            return cbor2.CBORTag(_EPOCH_TAG, json_values.encode_scalar(shape, float(value)))
         case "float" | "double":
             return float(value)
         case _:
             return value
-
-
-def _encode_structure(shape: Shape, value: Mapping[str, Any]) -> dict[str, Any]:
-    encoded = {}
-    for key, part in value.items():
-        member = shape.members_by_key.get(key)
-        if member is None:
-            raise TypeError(f"{shape.name} has no member for {key!r}")
-        if part is not None:
-            encoded[member.wire] = _encode(member.shape, part)
-    return encoded
