@@ -1,7 +1,7 @@
 """The local cloud: its parts, wired; its start and its end.
 
-Read `Cloud.open` for what there is and what leans on what, and the two lists in `_serve` for what
-happens to a request.
+Read `opened` for what there is and what leans on what, and the two lists in `gateway/steps.py` for
+what happens to a request.
 """
 
 import asyncio
