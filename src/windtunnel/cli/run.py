@@ -33,11 +33,11 @@ def run(
         ),
     ] = None,
 ) -> None:
-    """Run a command whose requests to AWS, of any SDK and any region, land in the local cloud.
+    """Run a command whose requests to AWS land in the local cloud, of any SDK and region.
 
-    It gets what `windtunnel env` prints, a proxy for clients that hard-code AWS's hosts, and whom
-    to trust. Where no cloud is up, one is started and ended with it. The exit status is the
-    command's.
+    It gets what `windtunnel env` prints, a proxy for clients that hard-code
+    AWS's hosts, and whom to trust. Where no cloud is up, one is started and
+    ended with it. The exit status is the command's.
 
     So:  windtunnel run -- aws s3 ls
     """
