@@ -112,9 +112,11 @@ class Conductor:
 
     async def _start(self, directory: str, role: str, *words: str) -> Process:
         read_end, write_end = os.pipe()
-        self._pipes.append(write_end)
         # Whoever does not read must not keep the others waiting.
         os.set_blocking(write_end, False)
+        # The orders come first: renewed credentials go to the pipes that are listed.
+        _tell(write_end, Orders(self._plan, self._credentials, directory).to_text())
+        self._pipes.append(write_end)
         try:
             process = await self._supervisor.start(
                 [
@@ -127,7 +129,6 @@ class Conductor:
             )
         finally:
             os.close(read_end)
-        _tell(write_end, Orders(self._plan, self._credentials, directory).to_text())
         assert process.stderr is not None
         self._spawn_reader(process.stderr)
         return process
