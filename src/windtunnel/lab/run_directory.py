@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -34,12 +35,8 @@ class Requests:
     sent_s: Floats
     done_s: Floats
     status: Integers
-    error: list[str | None]
-
-    @property
-    def is_good(self) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-        """Say of each request whether it was answered well."""
-        return np.array([error is None for error in self.error], dtype=bool)
+    # Of each request, whether it was answered well.
+    is_good: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -125,7 +122,7 @@ class RunDirectory:
                 sent_s=table["sent_s"].to_numpy(),
                 done_s=table["done_s"].to_numpy(),
                 status=table["status"].to_numpy().astype(np.int64),
-                error=table["error"].to_pylist(),
+                is_good=table["error"].is_null().to_numpy(),
             )
         except KeyError as error:
             raise UsageError(

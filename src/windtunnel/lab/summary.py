@@ -83,6 +83,8 @@ def summarise(
     )
     reasons = validity.reasons(conduct)
     verdicts = [_verdict(objective, latency_s, failures) for objective in wanted]
+    if reasons:
+        verdicts = [verdict.voided() for verdict in verdicts]
     ended_in_window = (measurement.done_s >= window.start_s) & (measurement.done_s < window.end_s)
     well_ended = int((ended_in_window & (measurement.error == 0)).sum())
     return {
@@ -169,10 +171,12 @@ def _verdict(
     count = len(latency_s) + failures
     if objective.limit_s is None:
         measured = failures / count if count else None
-        return objectives.judge(objective, count=count, over=failures, measured=measured)
+        return objectives.judge(
+            objective, count=count, over=failures, measured=measured, failed=failures
+        )
     over = failures + int((latency_s > objective.limit_s).sum())
     measured = percentile(latency_s, objective.share) if len(latency_s) else None
-    return objectives.judge(objective, count=count, over=over, measured=measured)
+    return objectives.judge(objective, count=count, over=over, measured=measured, failed=failures)
 
 
 def _errors(measurement: Measurement, counted: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - a mask

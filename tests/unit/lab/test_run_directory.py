@@ -47,9 +47,9 @@ def test_every_request_is_kept_and_read_back(tmp_path: Path) -> None:
     run = directory.read()
 
     assert run.requests.done_s.tolist() == [0.2, 1.2, 2.2]
-    assert run.requests.error == [None, "ModelError", "refused"]
     assert run.requests.is_good.tolist() == [True, False, False]
     table = pq.read_table(tmp_path / "run" / "requests.parquet")
+    assert table["error"].to_pylist() == [None, "ModelError", "refused"]
     assert table.column_names == [
         "due_s",
         "sent_s",

@@ -134,6 +134,15 @@ def test_failed_requests_have_no_latency_but_count_against_objectives() -> None:
     assert found["errors"] == [{"kind": "refused", "count": 100, "example": "example of refused"}]
 
 
+def test_an_invalid_run_has_no_verdict() -> None:
+    """Its requests may all be fast because the generator was too slow to load the endpoint."""
+    found = _summarise(_measurement([(2.0, 2.5, 2.6, 0)] * 900), "p95=5s")
+
+    assert found["valid"] is False
+    verdict = found["objectives"][0]  # type: ignore[index]
+    assert (verdict["outcome"], verdict["requests"], verdict["over"]) == ("void", 900, 0)
+
+
 def test_a_run_without_a_good_answer_has_no_percentiles() -> None:
     """A zero in their place would be the best latency ever measured."""
     found = _summarise(_measurement([(2.0, 2.0, 2.1, 1)], ["refused"]))

@@ -74,6 +74,22 @@ def errors(view: RunView) -> str:
     return f"{summary['failures']:,} of {summary['requests']:,} requests failed ({share})"
 
 
+def objectives(view: RunView) -> str:
+    """Return what the run proved of what it was held to."""
+    verdicts = view.run.summary["objectives"]
+    outcomes = [each["outcome"] for each in verdicts]
+    if "void" in outcomes:
+        return "No verdict: the run is invalid"
+    if "missed" in outcomes or "undecided" in outcomes:
+        parts = [
+            ", ".join(each["objective"] for each in verdicts if each["outcome"] == outcome) + words
+            for outcome, words in (("missed", " missed"), ("undecided", " not decided"))
+            if outcome in outcomes
+        ]
+        return "; ".join(parts)
+    return "Every objective held"
+
+
 def comparison(before: str, after: str, changes: Sequence[Change]) -> str:
     """Return how two runs compare, in one line."""
     found = {change.name: change for change in changes}

@@ -1,15 +1,23 @@
 """The parts of a report: what each says about one run, or about several."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from windtunnel.lab.comparison import CONFIDENCE, DIFFERENCE_MIN, Change, differences
+from windtunnel.lab.objectives import CONFIDENCE as OBJECTIVE_CONFIDENCE
+from windtunnel.lab.objectives import format_confidence
 from windtunnel.lab.quantities import format_duration, format_percent, format_rate
 from windtunnel.lab.report import circumstances, figures, findings
 from windtunnel.lab.report.markup import Html, Plots, join, table, tag
 from windtunnel.lab.report.view import RunView
 
-_CHIPS = {"held": "good", "missed": "bad", "undecided": "warn"}
+_CHIPS = {"held": "good", "missed": "bad", "undecided": "warn", "void": "warn"}
+_CERTAINTY = (
+    f"Held or missed with at least {format_percent(OBJECTIVE_CONFIDENCE)} confidence, by the "
+    "binomial test of MLPerf Inference's early stopping; in between there were too few requests to "
+    "say. A failed request is over any limit."
+)
 _METHOD = (
     f"The interval is what chance alone leaves open ({format_percent(CONFIDENCE)}, block bootstrap "
     f"over time); less than {format_percent(DIFFERENCE_MIN)} is never called a difference."
@@ -65,7 +73,7 @@ def details(view: RunView, plots: Plots) -> Html:
         table([], circumstances.rows(view), "facts"),
         cls="card",
     )
-    return join([tiles(view), *cards, errors(view), facts])
+    return join([tiles(view), objectives(view), *cards, errors(view), facts])
 
 
 def _chart(title: str, kind: str, figure: figures.Figure, plots: Plots) -> Html:
@@ -96,6 +104,38 @@ def tiles(view: RunView) -> Html:
         ),
         cls="card tiles",
     )
+
+
+def objectives(view: RunView) -> Html:
+    """Return what the run was held to, how that went, and how sure it is."""
+    verdicts = view.run.summary["objectives"]
+    if not verdicts:
+        return join([])
+    names = ("over", "requests", "confidence")
+    rows = (
+        (
+            each["objective"],
+            tag("td", each["outcome"], cls=_CHIPS[each["outcome"]]),
+            tag("td", f"{each['over']:,}", cls="number"),
+            tag("td", f"{each['requests']:,}", cls="number"),
+            tag("td", _sureness(each), cls="number"),
+            each["reason"],
+        )
+        for each in verdicts
+    )
+    return tag(
+        "section",
+        tag("h2", findings.objectives(view)),
+        tag("p", _CERTAINTY, cls="kind"),
+        table(["", "", *(tag("th", name, cls="number") for name in names), "what was seen"], rows),
+        cls="card",
+    )
+
+
+def _sureness(verdict: Mapping[str, Any]) -> str:
+    """Return a verdict's confidence; runs of earlier versions did not keep it."""
+    confidence = verdict.get("confidence")
+    return "-" if confidence is None else format_confidence(confidence)
 
 
 def _value(duration_s: float | None) -> tuple[str, str]:

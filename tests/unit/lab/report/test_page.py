@@ -222,3 +222,13 @@ def test_runs_of_one_name_are_told_apart(run: Callable[..., Run]) -> None:
 
     assert "before/run" in words
     assert "after/run" in words
+
+
+def test_a_verdict_is_shown_with_its_confidence_and_its_count(run: Callable[..., Run]) -> None:
+    """`held` on ten requests and `held` on ten thousand are two claims."""
+    words = _words(page.render([run("one", count=1000)]))
+
+    assert "p95=150ms" in words
+    assert re.search(r"\d+ of \d+ over 150 ms; confidence \d\d(\.\d+)?%", words)
+    assert ">Every objective held</h2>" in words
+    assert "MLPerf" in words
