@@ -14,7 +14,7 @@ the same two runs always compare the same.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -34,6 +34,9 @@ CONFIDENCE = 0.95
 # Repeated runs of one setting on one quiet machine differ by a few percent; on a busy one by far
 # more, which a run's own warnings say. Guess, to be replaced by a measurement of repeated runs.
 DIFFERENCE_MIN = 0.05
+# The same for the share of requests that fail, in absolute terms: one failure of 3,800 requests is
+# an accident, not a reason to turn a pipeline red (fw-ai/benchmark#112, where it did). Guess.
+FAILURE_DIFFERENCE_MIN = 0.001
 # Relative width of the latency classes that percentiles of resamples are read from.
 _CLASS_WIDTH = 0.002
 _PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
@@ -59,8 +62,28 @@ class Change:
 
 
 @dataclass(frozen=True)
+class FailureChange:
+    """The share of requests that failed in two runs; the interval is of after - before."""
+
+    before: float
+    after: float
+    low: float
+    high: float
+    verdict: Verdict
+    name: str = "failures"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return this as a machine reads it."""
+        return dict(self.__dict__)
+
+
+@dataclass(frozen=True)
 class Sampled:
-    """What a comparison needs of the part of a run that counts, all of it of good answers."""
+    """What a comparison needs of the part of a run that counts, of good answers but for the last.
+
+    Failures have no latency: an endpoint that refuses half of its requests may answer the others
+    the faster.
+    """
 
     start_s: float
     end_s: float
@@ -69,6 +92,8 @@ class Sampled:
     # What was due, and how long its answer took: latency.
     due_s: Floats
     latency_s: Floats
+    # When requests were due that failed.
+    failed_due_s: Floats = field(default_factory=lambda: np.empty(0))
 
     @classmethod
     def of(cls, run: Run) -> "Sampled":
@@ -79,13 +104,21 @@ class Sampled:
             times[run.requests.is_good] for times in (run.requests.due_s, run.requests.done_s)
         )
         was_due = (due_s >= start_s) & (due_s < end_s)
+        failed_s = run.requests.due_s[~run.requests.is_good]
         return cls(
             start_s=start_s,
             end_s=end_s,
             ended_s=done_s[(done_s >= start_s) & (done_s < end_s)],
             due_s=due_s[was_due],
             latency_s=(done_s - due_s)[was_due],
+            failed_due_s=failed_s[(failed_s >= start_s) & (failed_s < end_s)],
         )
+
+    @property
+    def failure_share(self) -> float:
+        """Failed requests among all."""
+        count = len(self.failed_due_s) + len(self.due_s)
+        return len(self.failed_due_s) / count if count else 0.0
 
     @property
     def rate(self) -> float:
@@ -98,7 +131,7 @@ class Sampled:
         return np.clip(np.floor(share * _BLOCK_COUNT), 0, _BLOCK_COUNT - 1).astype(np.int64)
 
 
-def compare(before: Sampled, after: Sampled) -> list[Change]:
+def compare(before: Sampled, after: Sampled, *, confidence: float = CONFIDENCE) -> list[Change]:
     """Return how throughput and the percentiles of latency changed from one run to the other."""
     if not len(before.latency_s) or not len(after.latency_s):
         return []
@@ -108,7 +141,12 @@ def compare(before: Sampled, after: Sampled) -> list[Change]:
     rng = np.random.default_rng(_SEED)
     drawn = [_resample(each, edges, rng) for each in (before, after)]
     count = min(len(before.latency_s), len(after.latency_s))
-    changes = [_change("throughput", before.rate, after.rate, drawn[0][0], drawn[1][0], is_good=1)]
+    tail = (1 - confidence) / 2
+    changes = [
+        _change(
+            "throughput", before.rate, after.rate, drawn[0][0], drawn[1][0], is_good=1, tail=tail
+        )
+    ]
     for number, (name, share) in enumerate(_PERCENTILES.items()):
         change = _change(
             name,
@@ -117,12 +155,46 @@ def compare(before: Sampled, after: Sampled) -> list[Change]:
             drawn[0][1][number],
             drawn[1][1][number],
             is_good=-1,
+            tail=tail,
         )
         # A percentile that hangs on the last one or two requests has no spread to resample.
         if count < objectives.requests_needed(share, over=1):
             change = Change(**{**change.__dict__, "verdict": "too few requests to say"})
         changes.append(change)
     return changes
+
+
+def compare_failures(
+    before: Sampled, after: Sampled, *, confidence: float = CONFIDENCE
+) -> FailureChange:
+    """Return how the share of failed requests changed, by the same resampling of blocks of time."""
+    tail = (1 - confidence) / 2
+    rng = np.random.default_rng(_SEED)
+    drawn = [_resample_failures(each, rng) for each in (before, after)]
+    low, high = np.quantile(drawn[1] - drawn[0], [tail, 1 - tail])
+    difference = after.failure_share - before.failure_share
+    verdict: Verdict = "no real difference"
+    if (low > 0 or high < 0) and abs(difference) >= FAILURE_DIFFERENCE_MIN:
+        verdict = "worse" if difference > 0 else "better"
+    return FailureChange(
+        before.failure_share, after.failure_share, float(low), float(high), verdict
+    )
+
+
+def _resample_failures(sampled: Sampled, rng: np.random.Generator) -> Floats:
+    """Return the share of failures of every resample of one run's blocks."""
+    failed, good = (
+        np.bincount(sampled.block_of(due_s), minlength=_BLOCK_COUNT)
+        for due_s in (sampled.failed_due_s, sampled.due_s)
+    )
+    weights = _weights(rng)
+    return np.asarray((weights @ failed) / np.maximum(weights @ (failed + good), 1))
+
+
+def _weights(rng: np.random.Generator) -> Floats:
+    """Return how often each block is drawn, resample by resample."""
+    even = np.full(_BLOCK_COUNT, 1 / _BLOCK_COUNT)
+    return rng.multinomial(_BLOCK_COUNT, even, size=_RESAMPLE_COUNT).astype(np.float64)
 
 
 def _class_count(low: float, high: float) -> int:
@@ -137,9 +209,7 @@ def _resample(
     counts = np.zeros((_BLOCK_COUNT, len(edges) - 1))
     np.add.at(counts, (sampled.block_of(sampled.due_s), np.clip(classes, 0, len(edges) - 2)), 1)
     ended = np.bincount(sampled.block_of(sampled.ended_s), minlength=_BLOCK_COUNT)
-    weights = rng.multinomial(
-        _BLOCK_COUNT, np.full(_BLOCK_COUNT, 1 / _BLOCK_COUNT), size=_RESAMPLE_COUNT
-    ).astype(np.float64)
+    weights = _weights(rng)
     cumulative = np.cumsum(weights @ counts, axis=1)
     centres = np.sqrt(edges[:-1] * edges[1:])
     percentiles = [
@@ -157,9 +227,9 @@ def _change(
     drawn_after: Floats,
     *,
     is_good: Literal[1, -1],
+    tail: float,
 ) -> Change:
     """Return one number's change; `is_good` says which direction is an improvement."""
-    tail = (1 - CONFIDENCE) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = drawn_after / drawn_before
         low, high = np.nanquantile(ratios, [tail, 1 - tail])

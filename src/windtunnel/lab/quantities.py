@@ -77,6 +77,14 @@ def format_percent(share: float) -> str:
     return f"{_digits(share * 100)}%"
 
 
+def format_change(ratio: float) -> str:
+    """Return a ratio as a person says it: a signed percentage, or a multiple."""
+    if ratio >= 2:  # noqa: PLR2004 - from here on a multiple is easier to picture than a percentage
+        return f"x {ratio:.2g}"
+    sign = "+" if ratio >= 1 else "\N{MINUS SIGN}"
+    return f"{sign}{format_percent(abs(ratio - 1))}"
+
+
 def format_usd(usd: float) -> str:
     """Return US dollars: cents always, and what a price list says beyond them."""
     text = f"{usd:,.4f}".rstrip("0")

@@ -99,7 +99,7 @@ class RunDirectory:
     ) -> None:
         """Write everything but the report."""
         self._asked.write_text(json.dumps({"format": _FORMAT, **asked}, indent=2) + "\n")
-        self._summary.write_text(json.dumps(summary, indent=2) + "\n")
+        self.write_summary(summary)
         pq.write_table(
             _table(measurement),
             self._requests,
@@ -108,6 +108,10 @@ class RunDirectory:
             # Times that rise slowly share their high bytes; split, they compress to half.
             use_byte_stream_split=_TIMES,
         )
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Write what the run came to, in the place of what was written before."""
+        self._summary.write_text(json.dumps(summary, indent=2) + "\n")
 
     def read(self) -> Run:
         """Return the run, or say what of it is missing."""

@@ -54,6 +54,53 @@ def test_runs_of_the_same_thing_are_rarely_told_apart() -> None:
         assert len(equal) >= 34, name
 
 
+@pytest.mark.slow
+def test_a_gate_is_rarely_wrong_about_runs_of_the_same_thing() -> None:
+    """It runs on every commit, and five figures give five chances of a false alarm each time."""
+    changes = [
+        comparison.compare(_run(seed), _run(seed + 1000), confidence=0.99) for seed in range(40)
+    ]
+
+    # At 99% one in 200 a figure, were they independent and 30 blocks enough: with 40 runs 1 alarm
+    # is expected, more than 5 hardly ever.
+    alarms = [found for found in changes if "worse" in _verdicts(found).values()]
+    assert len(alarms) <= 5
+
+
+def _failing(moments_s: list[float], *, count: int = 4000) -> Sampled:
+    """Return 30 s of requests, those due at some moments failed."""
+    due_s = np.linspace(0, 30, count, endpoint=False)
+    return Sampled(0.0, 30.0, due_s, due_s, np.full(count, 0.05), np.array(moments_s))
+
+
+@pytest.mark.parametrize(
+    ("moments_s", "verdict"),
+    [
+        ([], "no real difference"),
+        # One bad request of 4,000.
+        ([12.0], "no real difference"),
+        # One bad moment: it may come again, or not.
+        ([12.0 + number / 1000 for number in range(40)], "no real difference"),
+        # All the time.
+        (list(np.linspace(0.1, 29.9, 40)), "worse"),
+        # All the time, and less than one in a thousand.
+        (list(np.linspace(0.1, 29.9, 3)), "no real difference"),
+    ],
+)
+def test_failures_count_when_they_are_more_than_an_accident(
+    moments_s: list[float], verdict: str
+) -> None:
+    """One refused request must not turn a build red; one in a hundred, all the time, must."""
+    assert comparison.compare_failures(_failing([]), _failing(moments_s)).verdict == verdict
+
+
+def test_fewer_failures_are_better() -> None:
+    """One sign error and a repaired endpoint fails its build."""
+    many = _failing(list(np.linspace(0.1, 29.9, 40)))
+
+    assert comparison.compare_failures(many, _failing([])).verdict == "better"
+
+
 def test_a_server_that_is_a_third_faster_is_seen_to_be() -> None:
     """This is what a tuning session is for."""
     found = _verdicts(comparison.compare(_run(1), _run(2, service_s=0.0375)))

@@ -70,3 +70,12 @@ def test_sizes_are_written_as_people_read_them(count: int, text: str) -> None:
 def test_a_trace_of_errors_is_not_called_none(share: float, text: str) -> None:
     """Nine failures in a million are a bug report, not zero."""
     assert quantities.format_percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [(1.124, "+12.4%"), (0.65, "\N{MINUS SIGN}35%"), (2.53, "x 2.5"), (1.0, "+0%")],
+)
+def test_a_ratio_is_written_as_people_say_it(ratio: float, text: str) -> None:
+    """`0.65` makes readers reach for a calculator."""
+    assert quantities.format_change(ratio) == text

@@ -3,15 +3,16 @@
 import importlib.metadata
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.request import getproxies_environment
 
 from windtunnel import __version__
 from windtunnel.core.lease import measuring
+from windtunnel.lab import baseline as baselines
 from windtunnel.lab import cost, hardware
 from windtunnel.lab import endpoint as endpoints
 from windtunnel.lab.endpoint import Endpoint
@@ -21,7 +22,7 @@ from windtunnel.lab.measurement import Measurement
 from windtunnel.lab.objectives import Objective
 from windtunnel.lab.payload import Payload
 from windtunnel.lab.report import page
-from windtunnel.lab.run_directory import RunDirectory
+from windtunnel.lab.run_directory import Run, RunDirectory
 from windtunnel.lab.summary import summarise
 from windtunnel.lab.surroundings import Surroundings
 from windtunnel.lab.target import Target, is_loopback
@@ -39,6 +40,8 @@ class LoadRun:
     endpoint: Endpoint
     objectives: tuple[Objective, ...]
     directory: RunDirectory
+    # The run that this one is held to.
+    baseline: Run | None = None
 
     def execute(
         self,
@@ -67,18 +70,18 @@ class LoadRun:
         summary = summarise(
             self.plan,
             measurement,
-            hardware={
-                **hardware.fidelity(self.target.kind, self.endpoint.variants, facts["cpu_count"]),
-                # Locally the endpoint runs here, too; on AWS this is the generator's machine.
-                "describes": "generator and endpoint" if self._is_local else "generator",
-                **facts,
-            },
+            hardware=_hardware(self.target, self.endpoint, facts),
             other_work_share=other_work_share,
             wanted=self.objectives,
         )
         summary["warnings"] += conductor.warnings
         self.directory.write(self._asked(measurement, command), summary, measurement)
-        page.write([self.directory.read()], self.directory.report)
+        written = self.directory.read()
+        if self.baseline is not None:
+            summary["baseline"] = baselines.hold(self.baseline, written)
+            self.directory.write_summary(summary)
+            written = replace(written, summary=summary)
+        page.write([written], self.directory.report)
         return summary
 
     def notes(self) -> list[str]:
@@ -115,19 +118,32 @@ class LoadRun:
         return {
             "command": list(command),
             "started_at": started.isoformat(timespec="milliseconds"),
-            "plan": self.plan.to_json(),
-            "target": {
-                "cloud": self.target.kind,
-                "account": self.target.account,
-                "region": self.target.region,
-            },
-            "endpoint": self.endpoint.to_json(),
+            **_asked_of(self.plan, self.target, self.endpoint),
             "versions": {
                 "windtunnel": __version__,
                 "python": platform.python_version(),
                 **{name: importlib.metadata.version(name) for name in _VERSIONS_OF},
             },
         }
+
+
+def _asked_of(plan: Plan, target: Target, endpoint: Endpoint) -> dict[str, Any]:
+    """Return what is asked of whom."""
+    return {
+        "plan": plan.to_json(),
+        "target": {"cloud": target.kind, "account": target.account, "region": target.region},
+        "endpoint": endpoint.to_json(),
+    }
+
+
+def _hardware(target: Target, endpoint: Endpoint, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a result was measured on."""
+    return {
+        **hardware.fidelity(target.kind, endpoint.variants, facts["cpu_count"]),
+        # Locally the endpoint runs here, too; on AWS this is the generator's machine.
+        "describes": "generator and endpoint" if target.kind == "local" else "generator",
+        **facts,
+    }
 
 
 def prepare(
@@ -140,6 +156,7 @@ def prepare(
     processes: int,
     objectives: Sequence[Objective],
     directory: RunDirectory,
+    baseline: Run | None = None,
 ) -> LoadRun:
     """Return a run against an endpoint that is in service, or say why there can be none."""
     endpoint = endpoints.describe(target, endpoint_name)
@@ -157,5 +174,11 @@ def prepare(
         processes=processes,
         objectives=tuple(objective.text for objective in objectives),
     )
+    if baseline is not None:
+        baselines.check_comparable(
+            baseline,
+            _asked_of(plan, target, endpoint),
+            _hardware(target, endpoint, hardware.describe()),
+        )
     directory.prepare()
-    return LoadRun(plan, target, endpoint, tuple(objectives), directory)
+    return LoadRun(plan, target, endpoint, tuple(objectives), directory, baseline)

@@ -1,11 +1,17 @@
 """What a report says in words: each title states what was found, not what is plotted. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from windtunnel.lab.comparison import Change
-from windtunnel.lab.quantities import format_duration, format_percent, format_rate
+from windtunnel.lab.quantities import (
+    format_change,
+    format_duration,
+    format_percent,
+    format_rate,
+)
 from windtunnel.lab.report.view import RunView
 from windtunnel.lab.summary import percentile
 
@@ -90,6 +96,16 @@ def objectives(view: RunView) -> str:
     return "Every objective held"
 
 
+def baseline(found: Mapping[str, Any]) -> str:
+    """Return whether the run is worse than its baseline, and in what."""
+    if found["outcome"] == "void":
+        return "Not compared with its baseline: the run is invalid"
+    worse = [each["name"] for each in found["figures"] if each["verdict"] == "worse"]
+    return (
+        f"Worse than its baseline: {', '.join(worse)}" if worse else "Not worse than its baseline"
+    )
+
+
 def comparison(before: str, after: str, changes: Sequence[Change]) -> str:
     """Return how two runs compare, in one line."""
     found = {change.name: change for change in changes}
@@ -115,14 +131,6 @@ def _phrase(change: Change, name: str) -> str:
     if change.verdict not in {"better", "worse"}:
         return ""
     return f"{name} {format_change(change.ratio)}"
-
-
-def format_change(ratio: float) -> str:
-    """Return a ratio as a person says it: a signed percentage, or a multiple."""
-    if ratio >= 2:  # noqa: PLR2004 - from here on a multiple is easier to picture than a percentage
-        return f"x {ratio:.2g}"
-    sign = "+" if ratio >= 1 else "\N{MINUS SIGN}"
-    return f"{sign}{format_percent(abs(ratio - 1))}"
 
 
 def bin_width_s(span_s: float, wanted: int = 60) -> float:

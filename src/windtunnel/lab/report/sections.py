@@ -7,7 +7,12 @@ from typing import Any
 from windtunnel.lab.comparison import CONFIDENCE, DIFFERENCE_MIN, Change, differences
 from windtunnel.lab.objectives import CONFIDENCE as OBJECTIVE_CONFIDENCE
 from windtunnel.lab.objectives import format_confidence
-from windtunnel.lab.quantities import format_duration, format_percent, format_rate
+from windtunnel.lab.quantities import (
+    format_change,
+    format_duration,
+    format_percent,
+    format_rate,
+)
 from windtunnel.lab.report import circumstances, figures, findings
 from windtunnel.lab.report.markup import Html, Plots, join, table, tag
 from windtunnel.lab.report.view import RunView
@@ -21,6 +26,10 @@ _CERTAINTY = (
 _METHOD = (
     f"The interval is what chance alone leaves open ({format_percent(CONFIDENCE)}, block bootstrap "
     f"over time); less than {format_percent(DIFFERENCE_MIN)} is never called a difference."
+)
+_AGAINST = (
+    f"Worse by more than chance alone explains ({format_percent(OBJECTIVE_CONFIDENCE)}, block "
+    "bootstrap over time) fails."
 )
 _CHANGES = {"better": "good", "worse": "bad"}
 
@@ -73,7 +82,8 @@ def details(view: RunView, plots: Plots) -> Html:
         table([], circumstances.rows(view), "facts"),
         cls="card",
     )
-    return join([tiles(view), objectives(view), *cards, errors(view), facts])
+    held_to = [objectives(view), baseline(view)]
+    return join([tiles(view), *held_to, *cards, errors(view), facts])
 
 
 def _chart(title: str, kind: str, figure: figures.Figure, plots: Plots) -> Html:
@@ -130,6 +140,36 @@ def objectives(view: RunView) -> Html:
         table(["", "", *(tag("th", name, cls="number") for name in names), "what was seen"], rows),
         cls="card",
     )
+
+
+def baseline(view: RunView) -> Html:
+    """Return how the run compares with the one it was held to."""
+    found = view.run.summary.get("baseline")
+    if not found:
+        return join([])
+    rows = (
+        (
+            each["name"],
+            each["sentence"],
+            tag("td", each["verdict"], cls=_CHANGES.get(each["verdict"], "soft")),
+        )
+        for each in found["figures"]
+    )
+    changed = (
+        (each["what"], tag("code", each["then"]), tag("code", each["now"]))
+        for each in found["differences"]
+    )
+    pieces: list[object] = [
+        tag("h2", findings.baseline(found)),
+        tag("p", f"{_AGAINST} The run was {found['run']}.", cls="kind"),
+        table([], rows),
+    ]
+    if found["differences"]:
+        pieces += [
+            tag("h2", "What was asked differently", style="margin-top:22px"),
+            table(["", "baseline", "this run"], changed, "narrow"),
+        ]
+    return tag("section", *pieces, cls="card")
 
 
 def _sureness(verdict: Mapping[str, Any]) -> str:
@@ -262,12 +302,12 @@ def _change_row(change: Change) -> Sequence[object]:
         if is_rate
         else [format_duration(value) for value in (change.before, change.after)]
     )
-    interval = f"{findings.format_change(change.low)} to {findings.format_change(change.high)}"
+    interval = f"{format_change(change.low)} to {format_change(change.high)}"
     return (
         change.name,
         *(
             tag("td", value, cls="number")
-            for value in (*written, findings.format_change(change.ratio), interval)
+            for value in (*written, format_change(change.ratio), interval)
         ),
         tag("td", change.verdict, cls=_CHANGES.get(change.verdict, "soft")),
     )

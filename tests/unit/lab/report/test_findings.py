@@ -5,15 +5,6 @@ import pytest
 from windtunnel.lab.report import findings
 
 
-@pytest.mark.parametrize(
-    ("ratio", "text"),
-    [(1.124, "+12.4%"), (0.65, "\N{MINUS SIGN}35%"), (2.53, "x 2.5"), (1.0, "+0%")],
-)
-def test_a_ratio_is_written_as_people_say_it(ratio: float, text: str) -> None:
-    """`0.65` makes readers reach for a calculator."""
-    assert findings.format_change(ratio) == text
-
-
 @pytest.mark.parametrize(("span_s", "width_s"), [(61, 2.0), (21, 0.5), (6, 0.1), (3600, 100.0)])
 def test_bins_are_round_numbers_of_seconds(span_s: float, width_s: float) -> None:
     """Bins of 0.3517 s beat against one-second rhythms and draw waves that are not there."""
