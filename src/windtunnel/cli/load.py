@@ -4,11 +4,15 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from windtunnel.cli import options
+from windtunnel.cli import gate, options
+
+if TYPE_CHECKING:
+    from windtunnel.lab.gate import GateFiles
+    from windtunnel.lab.load.run import LoadRun
 
 _MISSED, _INVALID, _INTERRUPTED = 1, 3, 130
 
@@ -69,7 +73,8 @@ _SloOption = Annotated[
     typer.Option(
         "--slo",
         metavar="OBJECTIVE",
-        help="What must hold: p95=150ms, errors=0.1%. Give it as often as needed.",
+        help="What must hold, with 99% confidence: p95=150ms, errors=0.1%. Give it as often as "
+        "needed.",
         show_default=False,
     ),
 ]
@@ -87,6 +92,9 @@ def load(
     processes: _ProcessesOption = 1,
     warmup: _WarmupOption = None,
     slo: _SloOption = None,
+    baseline: gate.BaselineOption = None,
+    junit: gate.JunitOption = None,
+    summary_markdown: gate.SummaryMarkdownOption = None,
     as_json: options.JsonOption = False,  # noqa: FBT002
     home: options.HomeOption = None,
     cloud: options.CloudOption = "local",
@@ -104,12 +112,18 @@ def load(
     waiting in the generator itself is never hidden. Ctrl-C keeps what was
     measured so far.
 
+    An objective is about all requests to come, not only those of the run: it
+    is held, or missed, when the run shows that with 99% confidence (p99 takes
+    459 requests, all of them good; 662 with one bad). A failed request is over
+    any limit. In between there are too few requests to say, and how many would.
+
     Exit status: 0 every objective held (or none was given); 1 one was missed,
-    or there were too few requests to say, or no request was answered well;
-    2 wrong words or files; 3 the run is invalid, because the generator itself
-    fell behind; 4 it could not run; 130 interrupted.
+    or there were too few requests to say, or no request was answered well, or
+    a figure is worse than the baseline's; 2 wrong words or files; 3 the run is
+    invalid, because the generator itself fell behind, and there is no verdict;
+    4 it could not run; 130 interrupted.
     """
-    from windtunnel.cli.live import LiveView
+    from windtunnel.lab import baseline as baselines
     from windtunnel.lab import objectives
     from windtunnel.lab.load import plan, run
     from windtunnel.lab.order import check_endpoint_name
@@ -129,6 +143,8 @@ def load(
     body = read_payload(payload, content_type)
     directory = RunDirectory(out)
     directory.check()
+    held_to = None if baseline is None else baselines.read(baseline)
+    files = gate.files(junit, summary_markdown, out)
     prepared = run.prepare(
         options.open_target(
             home=home, cloud=cloud, profile=profile, region=region, endpoint_url=endpoint_url
@@ -140,27 +156,39 @@ def load(
         processes=processes,
         objectives=wanted,
         directory=directory,
+        baseline=held_to,
     )
-    for line in prepared.plan.lines():
+    files.begin(endpoint_name)
+    _carry_out(prepared, files, as_json=as_json)
+
+
+def _carry_out(prepared: "LoadRun", files: "GateFiles", *, as_json: bool) -> None:
+    """Say what will be sent, send it, tell what it came to, and end with its status."""
+    from windtunnel.cli.live import LiveView
+
+    plan = prepared.plan
+    for line in plan.lines():
         typer.echo(line, err=True)
     for note in prepared.notes():
         typer.echo(f"note      {note}", err=True)
-    with LiveView(schedule, processes) as live:
+    with LiveView(plan.schedule, plan.processes) as live:
         summary = prepared.execute(on_tick=live.tick, on_wait=live.wait, command=sys.argv)
     _show(summary, as_json=as_json)
     typer.echo(f"report    {prepared.directory.report}", err=True)
+    for problem in files.write(summary):
+        typer.echo(f"warning   {problem}", err=True)
     raise typer.Exit(exit_status(summary))
 
 
 def exit_status(summary: Mapping[str, Any]) -> int:
     """Return what a run's outcome is to a script."""
+    from windtunnel.lab import checks
+
     if "interrupted" in summary["reasons"]:
         return _INTERRUPTED
     if not summary["valid"]:
         return _INVALID
-    is_all_held = all(verdict["outcome"] == "held" for verdict in summary["objectives"])
-    is_any_answered = summary["failures"] < summary["requests"]
-    return 0 if is_all_held and is_any_answered else _MISSED
+    return 0 if checks.is_passed(summary) else _MISSED
 
 
 def _show(summary: Mapping[str, Any], *, as_json: bool) -> None:
@@ -206,6 +234,23 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
             f"{verdict['outcome']:9} {verdict['objective']}: {verdict['reason']}"
             for verdict in summary["objectives"]
         ),
+        *_baseline_lines(summary.get("baseline")),
+    ]
+
+
+def _baseline_lines(found: Mapping[str, Any] | None) -> list[str]:
+    """Return how a run compares with its baseline, figure by figure."""
+    if found is None:
+        return []
+    changed = ", ".join(
+        f"{each['what']} {each['then']} then, {each['now']} now" for each in found["differences"]
+    )
+    lines = [f"baseline  {found['run']}, {found['outcome']}"]
+    if changed:
+        lines.append(f"changed   {changed}")
+    return lines + [
+        f"{figure['name']:9} {figure['sentence']}: {figure['verdict']}"
+        for figure in found["figures"]
     ]
 
 

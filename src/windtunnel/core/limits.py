@@ -416,6 +416,9 @@ MODEL_ENVIRONMENT_COUNT_MAX = 100
 MODEL_ENVIRONMENT_CHARACTERS_MAX = 1024
 # A report's page must open at once and travel by mail: Plotly's own script is 4.8 MB of it.
 REPORT_BYTES_MAX = 8_000_000
+# Of a cell in a pipeline's summary, which is a glance; what an endpoint said may be a page. GitHub
+# drops a summary of more than 1 MiB whole.
+MARKDOWN_CELL_CHARACTERS_MAX = 400
 
 # --- Sample models, `sample` --------------------------------------------------------------------
 # Trained models that a home keeps, 8 MB each: this version's, and those of two versions before,

@@ -11,14 +11,28 @@ _GOOD: dict[str, Any] = {
     "failures": 0,
     "throughput_rps": 18.24,
     "latency_s": {"p50": 0.05, "p90": 0.1, "p95": 0.142, "p99": 0.2, "max": 0.3},
+    "service_s": {"p50": 0.05, "p90": 0.1, "p95": 0.142, "p99": 0.2, "max": 0.3},
+    "schedule_lag_s_p99": 0.0001,
     "valid": True,
     "reasons": [],
+    "warnings": [],
     "objectives": [],
     "errors": [],
     "users": {"wanted": 4, "reached": 4},
     "measured_s": 30.0,
     "hardware": {"instances": "ml.c5.large (stand-in: 2 of 2 vCPU)"},
 }
+
+
+def _baseline(outcome: str, verdict: str) -> dict[str, Any]:
+    sentence = "50 ms before, 70 ms now, +40% (+30% to +50%)"
+    return {
+        "run": "runs/main",
+        "started_at": "2026-11-25T10:00:00+00:00",
+        "outcome": outcome,
+        "differences": [{"what": "OMP_NUM_THREADS", "then": "1", "now": "2"}],
+        "figures": [{"name": "p50", "verdict": verdict, "sentence": sentence}],
+    }
 
 
 def _verdict(outcome: str) -> dict[str, str]:
@@ -34,8 +48,13 @@ def _verdict(outcome: str) -> dict[str, str]:
         ({"objectives": [_verdict("undecided")]}, 1),
         ({"failures": 100}, 1),
         ({"failures": 99}, 0),
+        ({"baseline": _baseline("not worse", "better")}, 0),
+        ({"baseline": _baseline("not worse", "no real difference")}, 0),
+        # It was not an objective: what cannot be told of it is no failure.
+        ({"baseline": _baseline("not worse", "too few requests to say")}, 0),
+        ({"baseline": _baseline("worse", "worse"), "objectives": [_verdict("held")]}, 1),
         ({"valid": False, "reasons": ["the generator fell behind"]}, 3),
-        ({"valid": False, "reasons": ["x"], "objectives": [_verdict("missed")]}, 3),
+        ({"valid": False, "reasons": ["x"], "objectives": [_verdict("void")]}, 3),
         ({"valid": False, "reasons": ["interrupted"]}, 130),
     ],
 )
@@ -54,6 +73,17 @@ def test_a_person_reads_the_run_in_a_few_lines() -> None:
         "latency   p50 50 ms  p90 100 ms  p95 142 ms  p99 200 ms  max 300 ms",
         "requests  100 in 30 s, 0 failed (0%)",
         "held      p95=150ms: because",
+    ]
+
+
+def test_a_person_reads_what_became_worse_and_by_how_much() -> None:
+    """`exit 1` alone sends people into the report before they know what for."""
+    lines = result_lines({**_GOOD, "baseline": _baseline("worse", "worse")})
+
+    assert lines[-3:] == [
+        "baseline  runs/main, worse",
+        "changed   OMP_NUM_THREADS 1 then, 2 now",
+        "p50       50 ms before, 70 ms now, +40% (+30% to +50%): worse",
     ]
 
 
