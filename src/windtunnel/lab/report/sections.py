@@ -21,7 +21,8 @@ _CHIPS = {"held": "good", "missed": "bad", "undecided": "warn", "void": "warn"}
 _CERTAINTY = (
     f"Held or missed with at least {format_percent(OBJECTIVE_CONFIDENCE)} confidence, by the "
     "binomial test of MLPerf Inference's early stopping; in between there were too few requests to "
-    "say. A failed request is over any limit."
+    "say. A failed request is over any limit. Requests count as independent, which those in one "
+    "queue are not quite."
 )
 _METHOD = (
     f"The interval is what chance alone leaves open ({format_percent(CONFIDENCE)}, block bootstrap "
