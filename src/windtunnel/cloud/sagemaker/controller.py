@@ -167,12 +167,12 @@ class Controller:
 
     async def _settle_unless_lost(self, event: Event, failures: list[str]) -> None:
         """Go back into service, and heal, with what came back; fail when nothing did."""
-        if len(self._roster.missing(self._variants)) < _instance_count(self._variants):
+        if self._roster.is_empty:
+            self._roster.withdraw()
+            await self._fail(failures[0])
+        else:
             await self._settle(event)
             await self._heal()
-            return
-        self._roster.withdraw()
-        await self._fail(failures[0])
 
     async def _revive(self, then: Callable[[], Awaitable[None]] | None = None) -> list[str]:
         """Start what is missing, each once; return why some of it did not come up."""
@@ -213,7 +213,7 @@ class Controller:
             failure = await self._rescale(self._change)
             event = Event.CAPACITY_FAILED
         self._change = None
-        if failure is not None and not self._roster.can_serve(self._variants):
+        if failure is not None and self._roster.is_empty:
             # What served did not come back after a restart, and what was to replace it did not
             # come up.
             self._roster.withdraw()
@@ -300,7 +300,3 @@ class Controller:
                 pause_s = min(2 * pause_s, limits.RESTART_BACKOFF_MAX_S)
             else:
                 return
-
-
-def _instance_count(variants: tuple[Variant, ...]) -> int:
-    return sum(each.instance_count for each in variants)

@@ -88,6 +88,11 @@ class Roster:
         weighted = [each for each in asked if each.weight > 0] or asked
         return all(self._crew.get(each.name) for each in weighted)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no instance at all, ill or well."""
+        return not any(self._crew.values())
+
     def missing(self, variants: Iterable[Variant]) -> list[Variant]:
         """Return a variant for each instance that it lacks."""
         return [
@@ -192,11 +197,15 @@ class Roster:
     ) -> None:
         """Start an instance for each variant given; raise as soon as one does not come up.
 
-        Each is handed to `take` when it is healthy; those that are still starting are given up.
+        Each is handed to `take` when it is healthy; those that are still starting are given up. In
+        the end all are healthy at once: one that fell ill meanwhile has its time to start again.
         """
+        started: list[tuple[Variant, Instance]] = []
 
         async def start(variant: Variant) -> None:
-            take(variant, await self.start(variant))
+            instance = await self.start(variant)
+            started.append((variant, instance))
+            take(variant, instance)
 
         failures: list[BaseException] = []
         try:
@@ -207,6 +216,19 @@ class Roster:
             failures.extend(errors.exceptions)
         if failures:
             raise failures[0]
+        await self._wait_all_healthy(started)
+
+    async def _wait_all_healthy(self, started: list[tuple[Variant, Instance]]) -> None:
+        ill = [pair for pair in started if not pair[1].is_healthy]
+        try:
+            async with asyncio.timeout(max((each.startup_timeout_s for each, _ in ill), default=0)):
+                while ill:
+                    await asyncio.sleep(limits.PING_INTERVAL_STARTING_S)
+                    ill = [pair for pair in started if not pair[1].is_healthy]
+        except TimeoutError:
+            variant, instance = ill[0]
+            reason = f"It answered /ping and then fell ill. Log: {instance.log_path}."
+            raise VariantFailedError(variant, StartFailedError(reason)) from None
 
     def dismiss(self, instances: Iterable[Instance]) -> None:
         """Let instances that get no more requests end, in the background."""

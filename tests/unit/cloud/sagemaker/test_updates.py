@@ -358,6 +358,63 @@ def test_requests_can_be_moved_off_a_variant_that_is_lost(open_rooms: OpenRooms)
     _run(scenario())
 
 
+def test_a_failed_update_keeps_what_still_serves(open_rooms: OpenRooms) -> None:
+    """An endpoint that limps after a restart is not taken away by an update that did not work."""
+
+    async def scenario() -> None:
+        async with open_rooms() as rooms:
+            await _two_variants(rooms)
+            await _config(rooms, "c2", _variant("a", "m"))
+
+        def prepare(fleet: Any) -> None:
+            fleet.hold(2)
+            fleet.refusals.append("lost")
+
+        async with open_rooms(prepare) as rooms:
+            await rooms.wait_status("e", "InService")
+            before = rooms.router.instance_ids("e")
+            await _until(lambda: len(rooms.fleet.specs) == 3)
+            await _update(rooms, "c2")
+            await _until(lambda: len(rooms.fleet.specs) == 4)
+            rooms.fleet.refusals.append("new")
+            rooms.fleet.allow()
+            after = await rooms.wait_status("e", "InService")
+
+            assert len(before) == 1
+            assert after["endpoint_config_name"] == "c1"
+            assert after["failure_reason"].endswith("new")
+            assert before[0] in rooms.router.instance_ids("e")
+
+    _run(scenario())
+
+
+def test_a_newcomer_that_falls_ill_is_waited_for(open_rooms: OpenRooms) -> None:
+    """Requests move when all of the new fleet answers, not when each of it once did."""
+
+    async def scenario() -> None:
+        async with open_rooms() as rooms:
+            await rooms.create_endpoint("e")
+            await rooms.wait_status("e", "InService")
+            old = rooms.router.instance_ids("e")
+            await rooms.create_config("new", instance_count=2)
+            rooms.fleet.hold(1)
+            await _update(rooms, "new")
+            await _until(lambda: len(rooms.fleet.instances) == 2)
+            early = rooms.fleet.instances[1]
+            early.turn(is_healthy=False)
+            rooms.fleet.allow()
+            await _until(lambda: len(rooms.fleet.instances) == 3)
+            await asyncio.sleep(3 * limits.PING_INTERVAL_STARTING_S)
+            during = (await rooms.status("e"), rooms.router.instance_ids("e"))
+            early.turn(is_healthy=True)
+            await rooms.wait_status("e", "InService")
+
+            assert during == ("Updating", old)
+            assert len(rooms.router.instance_ids("e")) == 2
+
+    _run(scenario())
+
+
 def test_an_update_whose_old_fleet_is_lost_too_fails_the_endpoint(open_rooms: OpenRooms) -> None:
     """In service means that somebody answers."""
 
