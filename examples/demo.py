@@ -44,6 +44,9 @@ TUNED = {
 # `load` says so when the generator itself fell behind: the demo shows it and goes on.
 _INVALID = 3
 
+# Columns that the comparison needs at least; a wider line wraps, a narrower one loses figures.
+TABLE_WIDTH = 100
+
 console = Console(stderr=True, highlight=False)
 
 
@@ -180,7 +183,7 @@ def show_comparison() -> None:
             f"{min(one.low, other.low):.2f} to {max(one.high, other.high):.2f}",
             both(one.verdict, other.verdict),
         )
-    Console(highlight=False).print(table)
+    Console(highlight=False, width=max(console.width, TABLE_WIDTH)).print(table)
     for run in (default, tuned, again):
         if not run.summary["valid"]:
             reasons = "; ".join(run.summary["reasons"])

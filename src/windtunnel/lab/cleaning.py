@@ -149,7 +149,7 @@ def remove(target: Target, inventory: Inventory, progress: Progress) -> None:
     for name in inventory.endpoints:
         progress.step(f"Deleting endpoint {name}")
         with refusals.explained(f"the deletion of endpoint {name}"):
-            _delete_endpoint(sagemaker, name, pauses_s(target.kind))
+            _delete_endpoint(sagemaker, name, pauses_s(target.kind), progress)
         progress.done(f"Deleted endpoint {name}")
     for name in inventory.endpoint_configs:
         with refusals.explained(f"the deletion of endpoint configuration {name}"):
@@ -166,13 +166,16 @@ def remove(target: Target, inventory: Inventory, progress: Progress) -> None:
         progress.done(f"Deleted s3://{bucket}/{key}")
 
 
-def _delete_endpoint(sagemaker: "SageMakerClient", name: str, pauses: Iterator[float]) -> None:
+def _delete_endpoint(
+    sagemaker: "SageMakerClient", name: str, pauses: Iterator[float], progress: Progress
+) -> None:
     """Delete an endpoint once it may be, and wait until it is gone."""
     deadline_s = time.monotonic() + limits.DEPLOY_TIMEOUT_S
     asked = False
+    waited_for = ""
     while True:
         try:
-            status = sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]
+            status: str = sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]
         except ClientError as error:
             if refusals.is_missing(error):
                 return
@@ -183,6 +186,9 @@ def _delete_endpoint(sagemaker: "SageMakerClient", name: str, pauses: Iterator[f
                 _if_there(partial(sagemaker.delete_endpoint, EndpointName=name))
             asked = True
             continue
+        if not asked and status != waited_for:
+            progress.step(f"Waiting to delete endpoint {name}: it is still {status}")
+            waited_for = status
         if time.monotonic() > deadline_s:
             raise NotReadyError(f"Endpoint {name} is still {status}; try again later.")
         time.sleep(next(pauses))
