@@ -13,21 +13,28 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from windtunnel.lab.load.arrivals import Arrivals
 from windtunnel.lab.load.conductor import Tick
-from windtunnel.lab.load.plan import ClosedSchedule
+from windtunnel.lab.load.plan import Schedule
 from windtunnel.lab.quantities import format_duration, format_rate
 
 _PLAIN_PERIOD_S = 5
 _BAR_WIDTH = 24
 # A load process tells every second: twice as long without a word, and it is done.
 _TOLD_WITHIN_S = 2.0
+# A tick tells of the second before it: this one's lies before the start.
+_TOLD_BEFORE_START_S = 0.5
 
 
 class LiveView:
     """Shows a run's progress on stderr; use as a context manager."""
 
-    def __init__(self, schedule: ClosedSchedule, processes: int) -> None:
+    def __init__(
+        self, schedule: Schedule, processes: int, arrivals: Arrivals | None = None
+    ) -> None:
         self._schedule = schedule
+        # Of an open loop: where the rate that is wanted comes from.
+        self._arrivals = arrivals
         self._processes = processes
         self._latest: dict[int, Tick] = {}
         self._waiting: dict[int, Tick] = {}
@@ -62,6 +69,8 @@ class LiveView:
     def tick(self, tick: Tick) -> None:
         """Take one worker's last second; show the whole when every worker has told its own."""
         self._failures += tick.failures
+        if tick.at_s < _TOLD_BEFORE_START_S:
+            return
         if tick.at_s > self._schedule.total_s:
             self._waiting[tick.worker] = tick
             if users := self._users_waiting(tick.at_s):
@@ -114,13 +123,23 @@ class LiveView:
             latency = f"  p50 {format_duration(p50)}  p95 {format_duration(p95)}"
         # A tick tells of the second before it.
         phase = "warm-up" if at_s - 0.5 <= self._schedule.warmup_s else "counting"
-        count = sum(tick.users for tick in ticks)
-        users = "1 user" if count == 1 else f"{count:,} users"
-        rate = sum(tick.requests for tick in ticks)
         return (
-            f"{at_s:4.0f} s of {self._schedule.total_s:.0f}  {phase:8}  {users}  "
-            f"{format_rate(rate)} requests/s{latency}  {self._failures:,} errors"
+            f"{at_s:4.0f} s of {self._schedule.total_s:.0f}  {phase:8}  "
+            f"{self._rate(at_s, ticks)}{latency}  {self._failures:,} errors"
         )
+
+    def _rate(self, at_s: float, ticks: list[Tick]) -> str:
+        """Return who sent how much; in an open loop also how much was wanted."""
+        count = sum(tick.users for tick in ticks)
+        rate = format_rate(sum(tick.requests for tick in ticks))
+        if self._arrivals is None:
+            users = "1 user" if count == 1 else f"{count:,} users"
+            return f"{users}  {rate} requests/s"
+        before = self._arrivals.expected_before
+        wanted = format_rate(before(at_s) - before(at_s - 1))
+        dropped = sum(tick.dropped for tick in ticks)
+        lost = f", {dropped:,} dropped" if dropped else ""
+        return f"{rate} of {wanted} requests/s, {count:,} out{lost}"
 
     def _bar(self, at_s: float) -> str:
         done = min(_BAR_WIDTH, round(_BAR_WIDTH * at_s / self._schedule.total_s))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from windtunnel.cli import gate, options
+from windtunnel.cli import gate, options, schedules
 
 if TYPE_CHECKING:
     from windtunnel.lab.gate import GateFiles
@@ -20,24 +20,6 @@ _MISSED, _INVALID, _INTERRUPTED = 1, 3, 130
 _EndpointArgument = Annotated[
     str, typer.Argument(metavar="ENDPOINT", help="The endpoint's name.", show_default=False)
 ]
-_UsersOption = Annotated[
-    int,
-    typer.Option(
-        "--users",
-        metavar="N",
-        help="How many users send requests, each when the last one was answered.",
-        show_default=False,
-    ),
-]
-_DurationOption = Annotated[
-    str,
-    typer.Option(
-        "--duration",
-        metavar="T",
-        help="How long to measure: 30s, 1m30s. The warm-up comes on top.",
-        show_default=False,
-    ),
-]
 _OutOption = Annotated[
     Path,
     typer.Option(
@@ -47,26 +29,8 @@ _OutOption = Annotated[
         show_default=False,
     ),
 ]
-_SpawnRateOption = Annotated[
-    float | None,
-    typer.Option(
-        "--spawn-rate",
-        metavar="R",
-        help="Users started a second; else all at once.",
-        show_default=False,
-    ),
-]
 _ProcessesOption = Annotated[
     int, typer.Option("--processes", metavar="P", help="Load processes on this machine.")
-]
-_WarmupOption = Annotated[
-    str | None,
-    typer.Option(
-        "--warmup",
-        metavar="T",
-        help="How long to send before measuring; else until a second after the last user started.",
-        show_default=False,
-    ),
 ]
 _SloOption = Annotated[
     list[str] | None,
@@ -83,14 +47,22 @@ _SloOption = Annotated[
 def load(
     endpoint_name: _EndpointArgument,
     payload: options.PayloadOption,
-    users: _UsersOption,
-    duration: _DurationOption,
     out: _OutOption,
+    users: schedules.UsersOption = None,
+    rate: schedules.RateOption = None,
+    stages: schedules.StagesOption = None,
+    trace: schedules.TraceOption = None,
+    duration: schedules.DurationOption = None,
     content_type: options.ContentTypeOption = None,
     accept: options.AcceptOption = None,
-    spawn_rate: _SpawnRateOption = None,
+    spawn_rate: schedules.SpawnRateOption = None,
+    arrivals: schedules.ArrivalsOption = None,
+    seed: schedules.SeedOption = None,
+    trace_from: schedules.TraceFromOption = None,
+    trace_scale: schedules.TraceScaleOption = None,
+    trace_speed: schedules.TraceSpeedOption = None,
     processes: _ProcessesOption = 1,
-    warmup: _WarmupOption = None,
+    warmup: schedules.WarmupOption = None,
     slo: _SloOption = None,
     baseline: gate.BaselineOption = None,
     junit: gate.JunitOption = None,
@@ -106,6 +78,11 @@ def load(
 
     [bold]Example[/bold]: windtunnel load unet --payload payload.json
     --users 4 --duration 30s --slo p95=150ms --out runs/first
+
+    Users (--users) wait for each answer: a slow endpoint is asked less, and
+    looks better than it is. Requests at a rate (--rate, --stages, --trace)
+    come when they are due, as those of many independent clients do; whatever
+    they wait counts. Name one of the four.
 
     DIR gets summary.json, requests.parquet (every request), run.json (what was
     asked) and report.html. Latency counts from when a request was due, so that
@@ -125,20 +102,27 @@ def load(
     """
     from windtunnel.lab import baseline as baselines
     from windtunnel.lab import objectives
-    from windtunnel.lab.load import plan, run
+    from windtunnel.lab.load import run
     from windtunnel.lab.order import check_endpoint_name
     from windtunnel.lab.payload import read_payload
-    from windtunnel.lab.quantities import parse_duration
     from windtunnel.lab.run_directory import RunDirectory
 
     check_endpoint_name(endpoint_name)
-    schedule = plan.closed_schedule(
+    schedule = schedules.schedule_of(
         users=users,
-        spawn_rate_per_s=spawn_rate,
-        warmup_s=None if warmup is None else parse_duration(warmup, "--warmup"),
-        duration_s=parse_duration(duration, "--duration"),
+        rate=rate,
+        stages=stages,
+        trace=trace,
+        duration=duration,
+        spawn_rate=spawn_rate,
+        arrivals=arrivals,
+        seed=seed,
+        trace_from=trace_from,
+        trace_scale=trace_scale,
+        trace_speed=trace_speed,
+        warmup=warmup,
+        processes=processes,
     )
-    plan.check_processes(processes, users)
     wanted = [objectives.parse_objective(text) for text in slo or []]
     body = read_payload(payload, content_type)
     directory = RunDirectory(out)
@@ -171,7 +155,7 @@ def _carry_out(prepared: "LoadRun", files: "GateFiles", *, as_json: bool) -> Non
         typer.echo(line, err=True)
     for note in prepared.notes():
         typer.echo(f"note      {note}", err=True)
-    with LiveView(plan.schedule, plan.processes) as live:
+    with LiveView(plan.schedule, plan.processes, prepared.arrivals) as live:
         summary = prepared.execute(on_tick=live.tick, on_wait=live.wait, command=sys.argv)
     _show(summary, as_json=as_json)
     typer.echo(f"report    {prepared.directory.report}", err=True)
@@ -208,16 +192,13 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return a run's outcome as a person reads it."""
     from windtunnel.lab.quantities import format_duration, format_percent, format_rate
 
-    latency, users = summary["latency_s"], summary["users"]
+    latency = summary["latency_s"]
     count, failures = summary["requests"], summary["failures"]
     place = f"on        {summary['hardware']['instances']}"
     if count == 0:
         return [place, f"requests  {_nothing_measured(summary)}"]
     rate = format_rate(summary["throughput_rps"])
-    lines = [
-        place,
-        f"rate      {rate} requests/s by {users['reached']:,} of {users['wanted']:,} users",
-    ]
+    lines = [place, f"rate      {rate} {_driven(summary)}"]
     if failures < count:
         marks = "  ".join(f"{name} {format_duration(value)}" for name, value in latency.items())
         lines.append(f"latency   {marks}")
@@ -252,6 +233,19 @@ def _baseline_lines(found: Mapping[str, Any] | None) -> list[str]:
         f"{figure['name']:9} {figure['sentence']}: {figure['verdict']}"
         for figure in found["figures"]
     ]
+
+
+def _driven(summary: Mapping[str, Any]) -> str:
+    """Return what the rate that was reached stands beside."""
+    from windtunnel.lab.quantities import format_rate
+
+    if "arrivals" in summary:
+        arrivals = summary["arrivals"]
+        wanted, count = format_rate(arrivals["wanted_rps"]), arrivals["connections"]
+        connections = "1 connection" if count == 1 else f"{count:,} connections"
+        return f"of {wanted} requests/s, on {connections}"
+    users = summary["users"]
+    return f"requests/s by {users['reached']:,} of {users['wanted']:,} users"
 
 
 def _nothing_measured(summary: Mapping[str, Any]) -> str:

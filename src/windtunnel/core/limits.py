@@ -381,6 +381,14 @@ RECONNECT_PAUSE_S_MAX = 1.0
 # One load process keeps this many requests in memory (35 bytes each: 1.2 GB); at 10,000 a second
 # that is an hour. The run ends there, and says so.
 LOAD_REQUEST_COUNT_MAX = 36_000_000
+# Requests that one load process of an open loop has out at once: what a connection and its greenlet
+# take is 30 KB or so. The local gateway has room for as many (CONNECTION_COUNT_MAX).
+LOAD_CONNECTION_COUNT_MAX = 2000
+# A connection of an open loop that was idle for longer is looked at before it is used: Node's and
+# uvicorn's servers close theirs after 5 s, nginx after 75 s.
+LOAD_IDLE_TRUSTED_S = 1.0
+# A trace of arrivals: two months of minutes are 2.2 MB, an hour of moments at 1,000 a second 40 MB.
+LOAD_TRACE_BYTES_MAX = 64 * MIB
 # Kinds of error told apart in one run; more become one kind.
 LOAD_ERROR_KINDS_MAX = 100
 # Of a failed answer's body this much is kept, to quote from.

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from windtunnel.lab import objectives
+from windtunnel.lab.load.open_schedule import OpenSchedule
 from windtunnel.lab.measurement import Floats
 from windtunnel.lab.run_directory import Run
 from windtunnel.lab.summary import percentile
@@ -255,8 +256,11 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tup
 
 def _facts(asked: Mapping[str, Any]) -> dict[str, str]:
     plan, endpoint = asked["plan"], asked["endpoint"]
+    schedule = plan["schedule"]
+    is_closed = "users" in schedule
     facts = {
-        "users": str(plan["schedule"]["users"]),
+        "users": str(schedule["users"]) if is_closed else "-",
+        "arrivals": "-" if is_closed else OpenSchedule.from_json(schedule).in_short(),
         "payload": f"{plan['payload_bytes']:,} bytes ({plan['payload_sha256'][:8]})",
         "content type": plan["content_type"],
         "cloud": asked["target"]["cloud"],

@@ -1,6 +1,7 @@
 """What a load run measured: every request's three moments, and what each worker knew of itself.
 
-    due    the request should have been sent: for a closed user, when it was free to send
+    due    the request should have been sent: when the schedule of an open loop says, or for a
+           closed user, when it was free to send
     sent   the generator began on it; opening a connection counts as part of the service
     done   the answer was whole
 
@@ -34,6 +35,11 @@ class WorkerOutcome:
     error_examples: Sequence[str]
     cpu_share: float
     loop_lag_s_p99: float
+    # The most that were open at once.
+    connections: int = 0
+    # Arrivals of an open loop that found none free: in the whole run, and after the warm-up.
+    dropped: int = 0
+    dropped_counted: int = 0
 
     @classmethod
     def lost(cls) -> Self:
@@ -95,11 +101,16 @@ class Measurement:
             offset[mine] = worker.start_s
             renumbered = np.array([0, *(kinds.index(kind) + 1 for kind in worker.error_kinds)])
             error[mine] = renumbered[error[mine]]
-        order = np.argsort(columns["due_s"] - offset, kind="stable")
+        # To the nanosecond: a process's clock counts from when its machine started, and what is
+        # due at 1 s would else be due a hair before, on the other side of the warm-up's end.
+        due_s, sent_s, done_s = (
+            np.round(columns[name] - offset, 9) for name in ("due_s", "sent_s", "done_s")
+        )
+        order = np.argsort(due_s, kind="stable")
         return cls(
-            due_s=(columns["due_s"] - offset)[order],
-            sent_s=(columns["sent_s"] - offset)[order],
-            done_s=(columns["done_s"] - offset)[order],
+            due_s=due_s[order],
+            sent_s=sent_s[order],
+            done_s=done_s[order],
             status=columns["status"].astype(np.int64)[order],
             bytes=columns["bytes"].astype(np.int64)[order],
             worker=worker_column[order],

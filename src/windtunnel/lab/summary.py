@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from windtunnel.lab import objectives, validity
-from windtunnel.lab.load.plan import Plan
+from windtunnel.lab.load import arrivals as open_loop
+from windtunnel.lab.load.plan import ClosedSchedule, Plan
 from windtunnel.lab.measurement import Floats, Measurement
+from windtunnel.lab.quantities import format_rate
 
 _PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
@@ -62,8 +64,9 @@ def summarise(
     hardware: Mapping[str, Any],
     other_work_share: float,
     wanted: Sequence[objectives.Objective],
+    arrivals: open_loop.Arrivals | None = None,
 ) -> dict[str, Any]:
-    """Return `summary.json` of a run."""
+    """Return `summary.json` of a run; `arrivals` are those of an open loop."""
     window = window_of(plan, measurement)
     counted = (measurement.due_s >= window.start_s) & (measurement.due_s < window.end_s)
     good = counted & (measurement.error == 0)
@@ -80,6 +83,7 @@ def summarise(
         latency_s_median=latency["p50"],
         service_s=service_s,
         other_work_share=other_work_share,
+        arrivals=arrivals,
     )
     reasons = validity.reasons(conduct)
     verdicts = [_verdict(objective, latency_s, failures) for objective in wanted]
@@ -100,7 +104,7 @@ def summarise(
         "warnings": validity.warnings(conduct),
         "objectives": [verdict.to_json() for verdict in verdicts],
         "errors": _errors(measurement, counted),
-        "users": {"wanted": conduct.users_wanted, "reached": conduct.users_reached},
+        **_driven(conduct, measurement, window, arrivals),
         "measured_s": round(window.length_s, 3),
         "warmup_s": round(window.start_s, 3),
         "warmup_requests": int((measurement.due_s < window.start_s).sum()),
@@ -124,14 +128,16 @@ def _conduct(
     latency_s_median: float | None,
     service_s: Floats,
     other_work_share: float,
+    arrivals: open_loop.Arrivals | None,
 ) -> validity.Conduct:
     workers = measurement.workers
     schedule = plan.schedule
+    is_closed = isinstance(schedule, ClosedSchedule)
     return validity.Conduct(
         lag_s_p99=percentile(lag_s, 0.99) if len(lag_s) else 0.0,
         latency_s_median=latency_s_median,
-        users_wanted=schedule.users,
-        users_reached=sum(worker.users_peak for worker in workers),
+        users_wanted=schedule.users if isinstance(schedule, ClosedSchedule) else 0,
+        users_reached=sum(worker.users_peak for worker in workers) if is_closed else 0,
         workers_lost=measurement.workers_lost,
         dropped_count=sum(worker.unanswered for worker in workers),
         is_interrupted=measurement.is_interrupted,
@@ -142,7 +148,47 @@ def _conduct(
         ramp_overlap_s=max(0.0, schedule.ramp_s - window.start_s),
         other_work_share=other_work_share,
         silence=_silence(measurement, window, service_s),
+        arrivals_dropped=sum(worker.dropped for worker in workers),
+        arrivals_missed=_missed(measurement, window, arrivals) if arrivals else 0,
     )
+
+
+def _missed(measurement: Measurement, window: Window, arrivals: open_loop.Arrivals) -> int:
+    """Return how many arrivals were neither sent nor dropped, in a run that went to its end."""
+    workers = measurement.workers
+    is_whole = not any(worker.is_full for worker in workers) and not measurement.workers_lost
+    if measurement.is_interrupted or not is_whole:
+        return 0
+    taken = len(measurement) + sum(worker.dropped + worker.unanswered for worker in workers)
+    return max(0, open_loop.count(arrivals, 0.0, window.end_s) - taken)
+
+
+def _driven(
+    conduct: validity.Conduct,
+    measurement: Measurement,
+    window: Window,
+    arrivals: open_loop.Arrivals | None,
+) -> dict[str, Any]:
+    """Return what drove the load: users, or arrivals at a rate."""
+    if arrivals is None:
+        return {"users": {"wanted": conduct.users_wanted, "reached": conduct.users_reached}}
+    wanted = arrivals.expected_before(window.end_s) - arrivals.expected_before(window.start_s)
+    workers = measurement.workers
+    return {
+        "arrivals": {
+            "wanted_rps": round(wanted / window.length_s, 4) if window.length_s else 0.0,
+            "dropped": sum(worker.dropped_counted for worker in workers),
+            "connections": sum(worker.connections for worker in workers),
+        }
+    }
+
+
+def driven_by(summary: Mapping[str, Any]) -> str:
+    """Return what drove the load of a run, in a few words."""
+    if "arrivals" in summary:
+        return f"{format_rate(summary['arrivals']['wanted_rps'])} wanted"
+    users = summary["users"]["reached"]
+    return f"{users:,} user{'s' if users != 1 else ''}"
 
 
 def _silence(

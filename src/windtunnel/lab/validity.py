@@ -65,6 +65,9 @@ class Conduct:
     # Of this machine's processors, during the run.
     other_work_share: float
     silence: Silence | None
+    # Of an open loop: those that found no connection free, and those nobody ever got to.
+    arrivals_dropped: int = 0
+    arrivals_missed: int = 0
 
 
 def find_silence(
@@ -123,10 +126,25 @@ def reasons(conduct: Conduct) -> list[str]:
         found.append(f"only {conduct.users_reached:,} of {conduct.users_wanted:,} users ever ran")
     if conduct.dropped_count and not conduct.is_interrupted:
         found.append(f"{_count(conduct.dropped_count, 'request', 'requests')} never answered")
+    found += _lost_arrivals(conduct)
     if conduct.silence:
         found.append(conduct.silence.sentence())
     if conduct.is_cut_short:
         found.append("a load process had no room for more requests and stopped early")
+    return found
+
+
+def _lost_arrivals(conduct: Conduct) -> list[str]:
+    """Return which requests of an open loop were due and not sent."""
+    found = []
+    if conduct.arrivals_dropped:
+        found.append(
+            f"{_count(conduct.arrivals_dropped, 'arrival', 'arrivals')} dropped: all connections "
+            "were waiting for answers; the endpoint does not keep up with this rate, or the "
+            "generator needs more --processes"
+        )
+    if conduct.arrivals_missed:
+        found.append(f"{_count(conduct.arrivals_missed, 'arrival', 'arrivals')} never sent")
     return found
 
 

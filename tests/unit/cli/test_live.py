@@ -3,6 +3,7 @@
 import pytest
 
 from windtunnel.cli.live import LiveView
+from windtunnel.lab.load.arrivals import EvenArrivals, RateProfile, Stage
 from windtunnel.lab.load.conductor import Tick
 from windtunnel.lab.load.plan import closed_schedule
 
@@ -10,7 +11,13 @@ _SCHEDULE = closed_schedule(users=4, spawn_rate_per_s=None, warmup_s=2, duration
 
 
 def _tick(
-    worker: int, at_s: float, *, users: int = 2, requests: int = 10, failures: int = 0
+    worker: int,
+    at_s: float,
+    *,
+    users: int = 2,
+    requests: int = 10,
+    failures: int = 0,
+    dropped: int = 0,
 ) -> Tick:
     return Tick(
         worker=worker,
@@ -19,6 +26,7 @@ def _tick(
         requests=requests,
         failures=failures,
         latencies_s=[0.05] * 9 + [0.2],
+        dropped=dropped,
     )
 
 
@@ -49,6 +57,22 @@ def test_a_line_is_the_sum_of_all_workers(capsys: pytest.CaptureFixture[str]) ->
     assert "p50 50 ms" in line
     assert "p95 200 ms" in line
     assert "3 errors" in line
+
+
+def test_an_open_loop_shows_the_rate_that_was_wanted_beside_the_one_that_was_reached(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An endpoint that falls behind is seen while there is time to stop."""
+    arrivals = EvenArrivals(RateProfile([Stage(10.0, 0.0, 100.0)]))
+    with LiveView(_SCHEDULE, processes=2, arrivals=arrivals) as live:
+        # Told before the run's start: it would look as if nothing came.
+        live.tick(_tick(0, 0.001, requests=0))
+        live.tick(_tick(1, 0.001, requests=0))
+        live.tick(_tick(0, 6.0, requests=20, dropped=4))
+        live.tick(_tick(1, 6.0, requests=25, users=3))
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "45 of 55 requests/s, 5 out, 4 dropped" in line
 
 
 def test_after_the_end_it_says_how_many_requests_are_waited_for(

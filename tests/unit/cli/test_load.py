@@ -87,6 +87,16 @@ def test_a_person_reads_what_became_worse_and_by_how_much() -> None:
     ]
 
 
+def test_of_a_rate_it_is_said_how_much_of_it_was_reached() -> None:
+    """48 requests a second are good news only where 48 were asked for."""
+    of_users = {name: value for name, value in _GOOD.items() if name != "users"}
+    arrivals = {"wanted_rps": 20.0, "dropped": 0, "connections": 3}
+
+    lines = result_lines({**of_users, "arrivals": arrivals})
+
+    assert lines[1] == "rate      18.2 of 20 requests/s, on 3 connections"
+
+
 def test_errors_are_listed_with_what_one_of_them_said() -> None:
     """`12 failed` is the beginning of a question."""
     error = {"kind": "ModelError (424)", "count": 100, "example": "out of memory"}

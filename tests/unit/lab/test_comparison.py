@@ -1,5 +1,7 @@
 """Telling a difference from chance."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from windtunnel.lab import comparison
 from windtunnel.lab.comparison import Change, Sampled
+from windtunnel.lab.load.open_schedule import open_schedule
 
 
 def _run(seed: int, *, service_s: float = 0.05, users: int = 4, length_s: float = 30.0) -> Sampled:
@@ -198,4 +201,25 @@ def test_what_was_asked_differently_is_listed_and_nothing_else() -> None:
         ("users", "4", "8"),
         ("OMP_NUM_THREADS", "1", "-"),
         ("SAGEMAKER_TFS_INSTANCE_COUNT", "-", "2"),
+    ]
+
+
+def test_another_rate_is_told_apart_from_another_number_of_users() -> None:
+    """Twice the load explains a slower answer before any setting does."""
+    closed, faster = _asked({}), _asked({})
+    schedule = open_schedule(
+        rate_per_s=20.0,
+        stages=None,
+        trace=None,
+        arrivals="poisson",
+        seed=3,
+        warmup_s=None,
+        duration_s=10.0,
+        processes=1,
+    )
+    faster["plan"]["schedule"] = dataclasses.asdict(schedule)  # type: ignore[index]
+
+    assert comparison.differences(closed, faster) == [
+        ("users", "4", "-"),
+        ("arrivals", "-", "20 requests a second, poisson"),
     ]

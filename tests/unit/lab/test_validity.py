@@ -58,6 +58,8 @@ def test_a_generator_may_be_late_by_a_millisecond_or_a_twentieth_of_the_median(
         ({"workers_lost": 2}, "2 load processes were lost"),
         ({"dropped_count": 3}, "3 requests were never answered"),
         ({"users_reached": 3}, "only 3 of 4 users"),
+        ({"arrivals_dropped": 1}, "1 arrival was dropped: all connections"),
+        ({"arrivals_missed": 2}, "2 arrivals were never sent"),
         ({"is_cut_short": True}, "no room"),
         ({"request_count": 0}, "no request"),
         (

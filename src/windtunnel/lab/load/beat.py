@@ -7,22 +7,18 @@ are a millisecond coarse, which is the very delay to be found, so on Linux the k
 is used.
 """
 
-import ctypes
 import math
 import os
 import struct
-import sys
 from array import array
 from time import perf_counter
 
 import gevent
 
+from windtunnel.lab.load import alarm
+
 # 100 beats a second cost a thousandth of a core and give 1,000 samples in ten seconds.
 PERIOD_S = 0.01
-_CLOCK_MONOTONIC = 1
-_TFD_NONBLOCK = 0o4000
-_TFD_CLOEXEC = 0o2000000
-_TFD_TIMER_ABSTIME = 1
 _READABLE = 1
 
 
@@ -44,7 +40,7 @@ class Beat:
 
     def run(self) -> None:
         """Beat for ever; to be run in a greenlet of its own."""
-        if sys.platform == "linux":
+        if alarm.HAS_TIMER_FILES:
             self._run_on_timer_file()
         else:
             self._run_on_sleep()
@@ -67,9 +63,9 @@ class Beat:
 
     def _run_on_timer_file(self) -> None:
         hub = gevent.get_hub()
-        # Python's perf_counter is CLOCK_MONOTONIC on Linux: the timer's own clock.
         due_s = perf_counter() + PERIOD_S
-        descriptor = _timer_file(due_s, PERIOD_S)
+        descriptor = alarm.timer_file()
+        alarm.set_timer(descriptor, due_s, PERIOD_S)
         watcher = hub.loop.io(descriptor, _READABLE)
         try:
             while True:
@@ -79,21 +75,3 @@ class Beat:
         finally:
             watcher.close()
             os.close(descriptor)
-
-
-def _timer_file(first_s: float, period_s: float) -> int:
-    """Return a descriptor that becomes readable at `first_s` and every `period_s` after."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    descriptor: int = libc.timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK | _TFD_CLOEXEC)
-    if descriptor < 0:
-        raise OSError(ctypes.get_errno(), "timerfd_create failed")
-    # struct itimerspec: the period, then the first moment, each in seconds and nanoseconds.
-    timespecs = (ctypes.c_long * 4)(*_timespec(period_s), *_timespec(first_s))
-    if libc.timerfd_settime(descriptor, _TFD_TIMER_ABSTIME, ctypes.byref(timespecs), None) < 0:
-        raise OSError(ctypes.get_errno(), "timerfd_settime failed")
-    return descriptor
-
-
-def _timespec(value_s: float) -> tuple[int, int]:
-    whole = int(value_s)
-    return whole, int((value_s - whole) * 1e9)

@@ -62,10 +62,13 @@ class Tick:
 
     worker: int
     at_s: float
+    # In an open loop: requests that are out.
     users: int
     requests: int
     failures: int
     latencies_s: list[float]
+    # Since the run began.
+    dropped: int = 0
 
 
 class Conductor:

@@ -6,12 +6,14 @@ breaks is an error of the request that met it, and is opened anew for the next.
 
 import functools
 import os
+import select
 import socket as standard_socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import gevent.socket
 import gevent.ssl
+from gevent.monkey import get_original
 
 from windtunnel.core import limits
 from windtunnel.lab.load.answer import AnswerReader
@@ -70,6 +72,18 @@ class Connection:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def close_if_ended(self) -> None:
+        """Close a connection that was idle and that the other side has ended.
+
+        Between requests nothing is due to come: whatever can be read is its end, or makes what
+        follows unreadable.
+        """
+        if self._socket is not None:
+            poller = get_original("select", "poll")()
+            poller.register(self._socket.fileno(), select.POLLIN)
+            if poller.poll(0):
+                self.close()
 
     def _read_answer(self, connection: "gevent.socket.socket") -> AnswerReader:
         answer = AnswerReader()

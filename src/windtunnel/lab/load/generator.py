@@ -30,8 +30,8 @@ from windtunnel.aws import sigv4
 from windtunnel.core import supervision
 from windtunnel.lab.load.head import Head
 from windtunnel.lab.load.node import Node
-from windtunnel.lab.load.plan import Orders
-from windtunnel.lab.load.user import ClosedUser
+from windtunnel.lab.load.plan import ClosedSchedule, Orders
+from windtunnel.lab.load.user import ClosedUser, OpenUser
 
 # Above the instances on the same machine, which run at 0: a generator that waits for a processor
 # measures the wait. Needs to be root; -5 is a quarter of the way to the top.
@@ -50,8 +50,9 @@ def main(arguments: list[str]) -> None:
     _raise_limits()
     if lifeline is not None:
         gevent.spawn(_end_with_parent, lifeline)
+    is_closed = isinstance(orders.plan.schedule, ClosedSchedule)
     environment = Environment(
-        user_classes=[ClosedUser],
+        user_classes=[ClosedUser if is_closed else OpenUser],
         # A worker without options looks for Locust's own config files; a master needs none.
         parsed_options=Namespace(web_base_path="") if role == "worker" else None,
         stop_timeout=0,
@@ -90,7 +91,7 @@ def _run_head(environment: Environment, orders: Orders, lines: Iterator[str], ro
 
 def _add_node(orders: Orders, runner: Runner, lines: Iterator[str]) -> None:
     node = Node(orders, runner)
-    ClosedUser.node = node
+    ClosedUser.node = OpenUser.node = node
     gevent.spawn(_take_credentials, node, lines)
     # What is loaded by now stays: the collector need not look at it during the run.
     gc.collect()

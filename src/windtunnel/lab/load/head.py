@@ -83,11 +83,13 @@ class Head:
 
     def _drive(self) -> None:
         schedule = self._plan.schedule
-        start_epoch_s = time.time()
-        self._runner.send_message(node.BEGIN, {"start_epoch_s": start_epoch_s})
+        start_epoch_s = time.time() + schedule.lead_s
+        for number, name in enumerate(self._nodes):
+            words = {"start_epoch_s": start_epoch_s, "number": number}
+            self._runner.send_message(node.BEGIN, words, client_id=name)
         self._tell({"event": "begun", "start_epoch_s": start_epoch_s})
         # Locust's master starts users in the caller's greenlet, until the last one stands.
-        spawning = gevent.spawn(self._runner.start, schedule.users, schedule.spawn_rate_per_s)
+        spawning = gevent.spawn(self._runner.start, *schedule.spawning(self._plan.processes))
         is_halted = False
         while len(self._outcomes) + len(self._lost) < len(self._nodes):
             gevent.sleep(_POLL_S)

@@ -8,13 +8,15 @@ pipe stays open, for credentials that take the place of those that expire.
 
 import json
 import resource
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from windtunnel.aws import sigv4
 from windtunnel.core import limits
 from windtunnel.core.errors import UsageError
+from windtunnel.lab.load.open_schedule import OpenSchedule
 from windtunnel.lab.quantities import format_bytes_exactly, format_duration, format_rate
 
 # After the last user was started: what connections, caches and thread pools need to settle. Guess.
@@ -26,6 +28,9 @@ _SPARE = 64
 @dataclass(frozen=True)
 class ClosedSchedule:
     """So many users, each of whom sends the next request when the last one was answered."""
+
+    # From the word to begin until the run's start: a user is never late.
+    lead_s: ClassVar[float] = 0.0
 
     users: int
     spawn_rate_per_s: float
@@ -41,6 +46,15 @@ class ClosedSchedule:
     def ramp_s(self) -> float:
         """When the last user starts: Locust starts whole users at once, every second or rarer."""
         return max(0.0, (self.users - max(1.0, self.spawn_rate_per_s)) / self.spawn_rate_per_s)
+
+    def spawning(self, processes: int) -> tuple[int, float]:
+        """Return how many of Locust's users are started in all processes, and how many a second."""
+        del processes
+        return self.users, self.spawn_rate_per_s
+
+    def in_short(self) -> str:
+        """Return the load in a few words, as a comparison of runs has them."""
+        return "1 user" if self.users == 1 else f"{self.users:,} users"
 
     def sentence(self) -> str:
         """Return the schedule as a person reads it."""
@@ -81,6 +95,14 @@ def closed_schedule(
     return ClosedSchedule(users, rate, warmup_s, duration_s)
 
 
+Schedule = ClosedSchedule | OpenSchedule
+
+
+def schedule_from_json(words: Mapping[str, Any]) -> Schedule:
+    """Return what `dataclasses.asdict` made of a schedule."""
+    return ClosedSchedule(**words) if "users" in words else OpenSchedule.from_json(words)
+
+
 @dataclass(frozen=True)
 class Plan:
     """One load run, as asked."""
@@ -93,7 +115,7 @@ class Plan:
     payload_sha256: str
     content_type: str
     accept: str | None
-    schedule: ClosedSchedule
+    schedule: Schedule
     processes: int
     objectives: tuple[str, ...]
 
@@ -120,12 +142,14 @@ class Plan:
         return asdict(self)
 
 
-def check_processes(processes: int, users: int) -> None:
-    """Refuse a number of load processes that cannot be used."""
+def check_processes(processes: int, users: int | None) -> None:
+    """Refuse a number of load processes that cannot be used; an open loop has no users."""
     if processes < 1:
         raise UsageError("--processes must be at least 1.")
     if processes > limits.LOAD_PROCESS_COUNT_MAX:
         raise UsageError(f"--processes must be at most {limits.LOAD_PROCESS_COUNT_MAX}.")
+    if users is None:
+        return
     if processes > users:
         raise UsageError(f"{processes} processes have no use for {users} users: lower --processes.")
     _, descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -154,7 +178,7 @@ class Orders:
         """Return what `to_text` wrote."""
         words = json.loads(text)
         plan = words["plan"]
-        plan["schedule"] = ClosedSchedule(**plan["schedule"])
+        plan["schedule"] = schedule_from_json(plan["schedule"])
         plan["objectives"] = tuple(plan["objectives"])
         return cls(
             plan=Plan(**plan),

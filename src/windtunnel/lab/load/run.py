@@ -16,8 +16,10 @@ from windtunnel.lab import baseline as baselines
 from windtunnel.lab import cost, hardware
 from windtunnel.lab import endpoint as endpoints
 from windtunnel.lab.endpoint import Endpoint
+from windtunnel.lab.load.arrivals import Arrivals
 from windtunnel.lab.load.conductor import Conductor, Tick
-from windtunnel.lab.load.plan import ClosedSchedule, Plan
+from windtunnel.lab.load.open_schedule import OpenSchedule
+from windtunnel.lab.load.plan import Plan, Schedule
 from windtunnel.lab.measurement import Measurement
 from windtunnel.lab.objectives import Objective
 from windtunnel.lab.payload import Payload
@@ -40,6 +42,8 @@ class LoadRun:
     endpoint: Endpoint
     objectives: tuple[Objective, ...]
     directory: RunDirectory
+    # Of an open loop.
+    arrivals: Arrivals | None
     # The run that this one is held to.
     baseline: Run | None = None
 
@@ -73,6 +77,7 @@ class LoadRun:
             hardware=_hardware(self.target, self.endpoint, facts),
             other_work_share=other_work_share,
             wanted=self.objectives,
+            arrivals=self.arrivals,
         )
         summary["warnings"] += conductor.warnings
         self.directory.write(self._asked(measurement, command), summary, measurement)
@@ -152,7 +157,7 @@ def prepare(
     payload: Payload,
     *,
     accept: str | None,
-    schedule: ClosedSchedule,
+    schedule: Schedule,
     processes: int,
     objectives: Sequence[Objective],
     directory: RunDirectory,
@@ -181,4 +186,5 @@ def prepare(
             _hardware(target, endpoint, hardware.describe()),
         )
     directory.prepare()
-    return LoadRun(plan, target, endpoint, tuple(objectives), directory, baseline)
+    arrivals = schedule.read_arrivals() if isinstance(schedule, OpenSchedule) else None
+    return LoadRun(plan, target, endpoint, tuple(objectives), directory, arrivals, baseline)

@@ -1,6 +1,7 @@
 """Locust users that send signed requests to an endpoint.
 
-`EndpointUser` is for anybody's locustfile; `ClosedUser` is the one that `windtunnel load` runs.
+`EndpointUser` is for anybody's locustfile; `windtunnel load` runs `ClosedUser`, or for an open loop
+one `OpenUser` a process.
 Importing this module imports Locust, which patches the process: only load processes and locustfiles
 do that.
 """
@@ -23,6 +24,7 @@ from windtunnel.lab.load.answer import AnswerReader
 from windtunnel.lab.load.connection import Address, Connection
 from windtunnel.lab.load.node import Node
 from windtunnel.lab.load.request import SignedRequest
+from windtunnel.lab.load.sender import OpenSender
 from windtunnel.lab.payload import read_payload
 from windtunnel.lab.target import Target, TargetOptions, open_target
 
@@ -149,4 +151,22 @@ class ClosedUser(User):
                     due_s = perf_counter()
         finally:
             connection.close()
+        raise StopUser
+
+
+class OpenUser(User):
+    """All users of an open loop in one process: sends what is due, whoever waits for an answer."""
+
+    # Set once, before the only user is made.
+    node: ClassVar[Node]
+
+    @task
+    def drive(self) -> None:
+        """Send until the run ends."""
+        sender = OpenSender(self.node)
+        self.node.sender = sender
+        try:
+            sender.run(self.node.due_s())
+        finally:
+            sender.close()
         raise StopUser

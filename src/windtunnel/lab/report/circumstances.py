@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from windtunnel.lab.load.open_schedule import OpenSchedule
 from windtunnel.lab.quantities import (
     format_bytes,
     format_bytes_exactly,
@@ -45,16 +46,23 @@ def _served(asked: Mapping[str, Any], hardware: Mapping[str, Any]) -> Iterator[R
 
 
 def _sent(plan: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[Row]:
-    schedule, users = plan["schedule"], summary["users"]
+    schedule = plan["schedule"]
     size = format_bytes_exactly(plan["payload_bytes"])
     yield "request", f"{size} of {plan['content_type']}, sha256 {plan['payload_sha256'][:16]}"
     measured, warmup = format_duration(summary["measured_s"]), format_duration(schedule["warmup_s"])
-    text = (
-        f"{users['reached']:,} of {users['wanted']:,} users, each sending the next request when "
-        f"the last was answered, for {measured} after {warmup} of warm-up "
-        f"({summary['warmup_requests']:,} requests not counted)"
-    )
-    yield "schedule", text
+    if "arrivals" in summary:
+        how = (
+            f"{OpenSchedule.from_json(schedule).in_short()}, each sent when it was due, on "
+            f"{summary['arrivals']['connections']:,} connections"
+        )
+    else:
+        users = summary["users"]
+        how = (
+            f"{users['reached']:,} of {users['wanted']:,} users, each sending the next request "
+            "when the last was answered"
+        )
+    uncounted = f"{summary['warmup_requests']:,} requests not counted"
+    yield "schedule", f"{how}, for {measured} after {warmup} of warm-up ({uncounted})"
 
 
 def _generated(summary: Mapping[str, Any]) -> Iterator[Row]:

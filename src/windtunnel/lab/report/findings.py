@@ -13,7 +13,7 @@ from windtunnel.lab.quantities import (
     format_rate,
 )
 from windtunnel.lab.report.view import RunView
-from windtunnel.lab.summary import percentile
+from windtunnel.lab.summary import driven_by, percentile
 
 # A median that moves by less than this between the first and the last third is called steady.
 _STEADY = 0.1
@@ -24,8 +24,7 @@ _DIP = 0.5
 def headline(view: RunView) -> str:
     """Return a run in one line."""
     summary = view.run.summary
-    users = summary["users"]["reached"]
-    by = f"{users:,} user{'s' if users != 1 else ''}"
+    by = driven_by(summary)
     if summary["requests"] == 0:
         return f"No request was measured ({by})"
     if summary["failures"] == summary["requests"]:

@@ -16,6 +16,7 @@ from windtunnel.lab.quantities import (
 from windtunnel.lab.report import circumstances, figures, findings
 from windtunnel.lab.report.markup import Html, Plots, join, table, tag
 from windtunnel.lab.report.view import RunView
+from windtunnel.lab.summary import driven_by
 
 _CHIPS = {"held": "good", "missed": "bad", "undecided": "warn", "void": "warn"}
 _CERTAINTY = (
@@ -245,7 +246,7 @@ def overview(seen: Sequence[RunView]) -> Html:
                     for name in names
                 ),
                 tag("td", f"{summary['failures']:,} of {summary['requests']:,}", cls="number"),
-                f"{summary['users']['reached']:,}",
+                driven_by(summary),
                 summary["hardware"]["instances"],
                 tag("td", "valid") if summary["valid"] else tag("td", "INVALID", cls="bad"),
             )
@@ -253,7 +254,7 @@ def overview(seen: Sequence[RunView]) -> Html:
     return tag(
         "section",
         tag("h2", "All runs"),
-        table([*head, "users", "instances", ""], rows),
+        table([*head, "load", "instances", ""], rows),
         cls="card",
     )
 

@@ -16,6 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from windtunnel.core.home import Home
+from windtunnel.lab.load import arrivals
+from windtunnel.lab.load.open_schedule import OpenSchedule
+from windtunnel.lab.load.plan import schedule_from_json
 
 if TYPE_CHECKING:
     from tests.unit.lab.conftest import FakeAws, Ran
@@ -123,6 +126,55 @@ def test_users_are_spread_over_processes(
     assert summary["valid"], summary["reasons"]
 
 
+def test_requests_at_a_rate_are_sent_whatever_the_others_wait_for(
+    windtunnel: "Command", aws: "FakeAws", endpoint: str, payload_file: Path, tmp_path: Path
+) -> None:
+    """Two users would send 20 a second to this endpoint, and call its 100 ms the latency."""
+
+    def answer(_asked: object) -> tuple[int, dict[str, str], bytes]:
+        time.sleep(0.1)
+        return 200, {}, b"{}"
+
+    aws.answer = answer
+    out = tmp_path / "run"
+    words = ["--rate", 100, "--arrivals", "poisson", "--seed", 5, "--duration", "1s"]
+
+    ran = windtunnel(*_words(endpoint, payload_file, out, *words))
+
+    assert "schedule  100 requests a second, a Poisson process (seed 5)" in ran.err
+    summary = json.loads((out / "summary.json").read_text())
+    plan = json.loads((out / "run.json").read_text())["plan"]
+    schedule = schedule_from_json(plan["schedule"])
+    assert isinstance(schedule, OpenSchedule)
+    assert schedule.seed == 5
+    due_s = list(arrivals.share(schedule.read_arrivals(), 0, 1))
+    assert [row["due_s"] for row in _kept(out)] == pytest.approx(due_s, abs=1e-8)
+    assert len(due_s) == _sent(aws) == summary["requests"] + summary["warmup_requests"]
+    assert summary["arrivals"]["wanted_rps"] == 100
+    assert summary["arrivals"]["connections"] > 2
+    assert b" of 100 requests/s, on " in ran.out
+    assert (out / "report.html").stat().st_size > 1_000_000
+
+
+def test_a_trace_is_replayed(
+    windtunnel: "Command", aws: "FakeAws", endpoint: str, payload_file: Path, tmp_path: Path
+) -> None:
+    """Yesterday's traffic, an hour of it in a second."""
+    trace = tmp_path / "trace.csv"
+    trace.write_text(
+        "period,count\n2026-01-01 00:00:00,9\n2026-01-01 01:00:00,30\n2026-01-01 02:00:00,6\n"
+    )
+    out = tmp_path / "run"
+    words = ["--trace", trace, "--trace-from", "2026-01-01 01", "--trace-speed", 3600]
+
+    ran = windtunnel(*_words(endpoint, payload_file, out, *words))
+
+    assert "requests as in trace.csv from 2026-01-01 01, speed 3600 times, evenly" in ran.err
+    expected = [i / 30 for i in range(30)] + [1 + i / 6 for i in range(6)]
+    assert [row["due_s"] for row in _kept(out)] == pytest.approx(expected, abs=1e-8)
+    assert _sent(aws) == 36
+
+
 def test_a_failing_model_is_counted_quoted_and_status_1(
     windtunnel: "Command", aws: "FakeAws", endpoint: str, payload_file: Path, tmp_path: Path
 ) -> None:
@@ -191,6 +243,19 @@ def test_too_few_requests_are_not_a_pass(
         (["--users", "2", "--processes", "3", "--duration", "1s"], "--processes"),
         (["--users", "1", "--duration", "1s", "--slo", "p95=150"], "not a length of time"),
         (["--users", "1", "--duration", "1s", "--payload", "/dev/null"], "is empty"),
+        (["--users", "1"], "--users needs a --duration"),
+        (["--duration", "1s"], "one of --users, --rate, --stages, --trace"),
+        (["--users", "1", "--rate", "1", "--duration", "1s"], "--users and --rate are two kinds"),
+        (["--stages", "1s:1", "--trace", "x"], "--stages and --trace are two kinds"),
+        (["--rate", "1"], "--rate needs a --duration"),
+        (["--rate", "0", "--duration", "1s"], "--rate must be more than 0"),
+        (["--rate", "1", "--processes", "0", "--duration", "1s"], "--processes"),
+        (["--rate", "1", "--spawn-rate", "1", "--duration", "1s"], "--spawn-rate means nothing"),
+        (["--rate", "1", "--trace-speed", "2", "--duration", "1s"], "--trace-speed means nothing"),
+        (["--users", "1", "--arrivals", "poisson", "--duration", "1s"], "--arrivals means nothing"),
+        (["--rate", "1", "--seed", "1", "--duration", "1s"], "--seed goes with"),
+        (["--trace", "/none"], "/none cannot be read"),
+        (["--trace", "/dev/null", "--trace-scale", "0"], "--trace-scale must be more than 0"),
     ],
 )
 def test_nonsense_is_refused_before_any_call(

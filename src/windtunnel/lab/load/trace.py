@@ -1,0 +1,180 @@
+"""Arrivals as they once were: a file of counts a period, or of the moments themselves.
+
+    period,count                     or, one a line, seconds from the start:
+    1998-04-30 21:30:00,2            0.0
+    1998-04-30 21:31:00,11           0.25
+
+Either may be gzipped. A file that cannot be read whole is refused: half of a trace is another one.
+Its words, and its hash, are kept with the run; the file itself is read again where it is replayed.
+"""
+
+import csv
+import gzip
+import hashlib
+import io
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from windtunnel.core import limits
+from windtunnel.core.errors import UsageError
+from windtunnel.lab.load.arrivals import ListedArrivals, RateProfile, Stage
+
+_HEADER = ["period", "count"]
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Which file is replayed, from where on, and how it is changed."""
+
+    path: str
+    sha256: str
+    # How many arrivals come for each of the file's.
+    scale: float
+    # How many times as fast as in the file time passes.
+    speed: float
+    # The first period, or the start of its name; None: the file's own first.
+    first_period: str | None
+
+    def read(self) -> RateProfile | ListedArrivals:
+        """Return what the file says, or what of it cannot be read."""
+        data = _bytes_of(Path(self.path))
+        if hashlib.sha256(data).hexdigest() != self.sha256:
+            raise UsageError(f"The trace {self.path} changed since it was checked.")
+        lines = _text_of(data, self.path).splitlines()
+        if lines and [word.strip() for word in lines[0].split(",")] == _HEADER:
+            return self._profile(lines)
+        return self._listed(lines)
+
+    def _profile(self, lines: Sequence[str]) -> RateProfile:
+        names: list[str] = []
+        starts_s: list[float] = []
+        counts: list[float] = []
+        for number, row in enumerate(csv.reader(lines[1:]), start=2):
+            if not row:
+                continue
+            try:
+                name, text = row
+                start_s = _seconds(name)
+                count = float(text)
+            except ValueError:
+                raise self._bad(number, "is not a time and a count") from None
+            if not (math.isfinite(count) and count >= 0):
+                raise self._bad(number, "has a count that is none")
+            if starts_s and start_s <= starts_s[-1]:
+                raise self._bad(number, "does not come after the one before it")
+            names.append(name)
+            starts_s.append(start_s)
+            counts.append(count)
+        if len(counts) < 2:  # noqa: PLR2004 - the length of a period is the step between two
+            raise UsageError(f"The trace {self.path} needs two periods at least.")
+        period_s = float(np.diff(starts_s).min())
+        first = self._first(names)
+        return RateProfile(
+            list(self._stages(starts_s[first:], counts[first:], period_s)),
+        )
+
+    def _stages(
+        self, starts_s: Sequence[float], counts: Sequence[float], period_s: float
+    ) -> list[Stage]:
+        """Return each period as a stage, and times without any as stages of nothing."""
+        stages = []
+        end_s = starts_s[0]
+        for start_s, count in zip(starts_s, counts, strict=True):
+            if start_s > end_s:
+                stages.append(Stage((start_s - end_s) / self.speed, 0.0, 0.0))
+            rate = count * self.scale * self.speed / period_s
+            stages.append(Stage(period_s / self.speed, rate, rate))
+            end_s = start_s + period_s
+        return stages
+
+    def _first(self, names: Sequence[str]) -> int:
+        if self.first_period is None:
+            return 0
+        for number, name in enumerate(names):
+            if name.startswith(self.first_period):
+                return number
+        raise UsageError(
+            f"--trace-from {self.first_period}: the trace goes from {names[0]} to {names[-1]}."
+        )
+
+    def _listed(self, lines: Sequence[str]) -> ListedArrivals:
+        if self.scale != 1 or self.first_period is not None:
+            raise UsageError(
+                f"The trace {self.path} lists moments, not counts a period: --trace-scale and "
+                "--trace-from mean nothing there."
+            )
+        due_s: list[float] = []
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                moment_s = float(line)
+            except ValueError:
+                raise self._bad(
+                    number,
+                    "is not a number of seconds, and the file does not start with `period,count`",
+                ) from None
+            if not (math.isfinite(moment_s) and moment_s >= 0):
+                raise self._bad(number, "is not a moment of the run")
+            if due_s and moment_s < due_s[-1]:
+                raise self._bad(number, "lies before the one above it")
+            due_s.append(moment_s)
+        if not due_s:
+            raise UsageError(f"The trace {self.path} is empty.")
+        return ListedArrivals(np.array(due_s) / self.speed)
+
+    def _bad(self, number: int, what: str) -> UsageError:
+        return UsageError(f"The trace {self.path} cannot be replayed: line {number} {what}.")
+
+
+def open_trace(path: Path, *, scale: float, speed: float, first_period: str | None) -> Trace:
+    """Return the words of a trace whose file is there; what is in it is read by `Trace.read`."""
+    for name, value in (("--trace-scale", scale), ("--trace-speed", speed)):
+        if not (math.isfinite(value) and value > 0):
+            raise UsageError(f"{name} must be more than 0.")
+    digest = hashlib.sha256(_bytes_of(path)).hexdigest()
+    return Trace(str(path.absolute()), digest, scale, speed, first_period)
+
+
+def _seconds(name: str) -> float:
+    """Return a period's start; without a zone it is taken as UTC, whose days are all as long."""
+    moment = datetime.fromisoformat(name)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(limits.LOAD_TRACE_BYTES_MAX + 1)
+    except OSError as error:
+        raise UsageError(f"The trace {path} cannot be read: {error.strerror or error}.") from error
+    _check_size(data, str(path))
+    return data
+
+
+def _text_of(data: bytes, path: str) -> str:
+    try:
+        if data.startswith(_GZIP_MAGIC):
+            with gzip.open(io.BytesIO(data)) as file:
+                data = file.read(limits.LOAD_TRACE_BYTES_MAX + 1)
+            _check_size(data, path)
+        return data.decode()
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f"The trace {path} cannot be unpacked: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"The trace {path} is not text.") from error
+
+
+def _check_size(data: bytes, path: str) -> None:
+    if len(data) > limits.LOAD_TRACE_BYTES_MAX:
+        raise UsageError(
+            f"The trace {path} is larger than {limits.LOAD_TRACE_BYTES_MAX:,} bytes: "
+            "cut it to what is to be replayed."
+        )
