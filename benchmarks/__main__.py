@@ -1,6 +1,6 @@
 """Run the measurements: all of them, or those named.
 
-    python -m benchmarks [gateway] [unet] [start] [generator] [control] [proxy]
+    python -m benchmarks [gateway] [unet] [start] [generator] [truth] [control] [proxy]
 
 Prints Markdown with the machine's facts. Wants an otherwise idle machine.
 """
@@ -11,7 +11,7 @@ import time
 
 from benchmarks.machine import facts
 
-NAMES = ("gateway", "unet", "start", "generator", "control", "proxy")
+NAMES = ("gateway", "unet", "start", "generator", "truth", "control", "proxy")
 
 
 def main() -> None:

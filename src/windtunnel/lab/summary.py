@@ -18,7 +18,7 @@ from windtunnel.lab.load.plan import ClosedSchedule, Plan
 from windtunnel.lab.measurement import Floats, Measurement
 from windtunnel.lab.quantities import format_rate
 
-_PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+_PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
 
 @dataclass(frozen=True)
@@ -172,11 +172,12 @@ def _driven(
     """Return what drove the load: users, or arrivals at a rate."""
     if arrivals is None:
         return {"users": {"wanted": conduct.users_wanted, "reached": conduct.users_reached}}
-    wanted = arrivals.expected_before(window.end_s) - arrivals.expected_before(window.start_s)
+    due = open_loop.count(arrivals, window.start_s, window.end_s)
     workers = measurement.workers
     return {
         "arrivals": {
-            "wanted_rps": round(wanted / window.length_s, 4) if window.length_s else 0.0,
+            "due": due,
+            "wanted_rps": round(due / window.length_s, 4) if window.length_s else 0.0,
             "dropped": sum(worker.dropped_counted for worker in workers),
             "connections": sum(worker.connections for worker in workers),
         }

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windtunnel.lab import summary
+from windtunnel.lab.load.arrivals import ListedArrivals
 from windtunnel.lab.load.plan import Plan, closed_schedule
 from windtunnel.lab.measurement import Measurement, WorkerOutcome
 from windtunnel.lab.objectives import parse_objective
@@ -147,7 +148,7 @@ def test_a_run_without_a_good_answer_has_no_percentiles() -> None:
     """A zero in their place would be the best latency ever measured."""
     found = _summarise(_measurement([(2.0, 2.0, 2.1, 1)], ["refused"]))
 
-    assert found["latency_s"] == dict.fromkeys(["p50", "p90", "p95", "p99", "max"])
+    assert found["latency_s"] == dict.fromkeys(["p50", "p90", "p95", "p99", "p99.9", "max"])
 
 
 @settings(deadline=None)
@@ -185,3 +186,45 @@ def test_workers_clocks_and_error_kinds_are_brought_together() -> None:
         "refused",
         "refused",
     ]
+
+
+def test_an_arrival_that_was_due_and_nowhere_is_to_be_found_voids_the_run() -> None:
+    """Whatever a generator did not get to send was, if anything, the slowest."""
+    rows = [(i / 2, i / 2, i / 2 + 0.1, 0) for i in range(22)]
+    found = [
+        summary.summarise(
+            _plan(),
+            _measurement(rows[:count]),
+            hardware={},
+            other_work_share=0.0,
+            wanted=[],
+            arrivals=ListedArrivals(np.array([row[0] for row in rows])),
+        )
+        for count in (22, 20)
+    ]
+
+    assert [each["reasons"] for each in found] == [[], ["2 arrivals were never sent"]]
+    assert found[0]["arrivals"] == {"due": 20, "wanted_rps": 2.0, "dropped": 0, "connections": 0}
+
+
+def test_what_is_due_when_the_warm_up_ends_counts_on_every_machine() -> None:
+    """A clock that has run for months has no digit left for a billionth: 1 s must stay 1 s."""
+    start_s = 7_654_321.123456789
+    due_s = start_s + np.array([1.0])
+    measurement = Measurement.of(
+        {
+            "due_s": due_s,
+            "sent_s": due_s,
+            "done_s": due_s + 0.1,
+            "status": np.array([200]),
+            "bytes": np.array([0]),
+            "error": np.array([0]),
+            "worker": np.array([0]),
+        },
+        [_worker(start_s=start_s)],
+        started_epoch_s=0.0,
+        is_interrupted=False,
+        workers_lost=0,
+    )
+
+    assert _summarise(measurement)["requests"] == 1

@@ -43,6 +43,11 @@ class Target:
     duration_s: float
     rate_per_s: float
 
+    def sentence(self) -> str:
+        """Return this as a person reads it."""
+        how = f"in {format_duration(self.duration_s)}" if self.duration_s else "at once"
+        return f"to {format_rate(self.rate_per_s)} {how}"
+
 
 @dataclass(frozen=True)
 class OpenSchedule:
@@ -98,7 +103,7 @@ class OpenSchedule:
         counted = (
             f"{format_duration(self.warmup_s)} of warm-up that is not counted, then "
             if self.warmup_s
-            else ""
+            else "for "
         )
         return (
             f"{self._rate_in_words()}, {spread}, sent when they are due, on up to "
@@ -121,10 +126,7 @@ class OpenSchedule:
             return f"requests as in {Path(self.trace.path).name}{since}{changed}"
         if not self.stages:
             return f"{format_rate(self.rate_per_s)} requests a second"
-        steps = ", ".join(
-            f"to {format_rate(stage.rate_per_s)} in {format_duration(stage.duration_s)}"
-            for stage in self.stages
-        )
+        steps = ", ".join(stage.sentence() for stage in self.stages)
         return f"requests at a rate that goes from {format_rate(self.rate_per_s)} a second {steps}"
 
     @classmethod

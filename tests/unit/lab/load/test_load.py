@@ -150,9 +150,9 @@ def test_requests_at_a_rate_are_sent_whatever_the_others_wait_for(
     due_s = list(arrivals.share(schedule.read_arrivals(), 0, 1))
     assert [row["due_s"] for row in _kept(out)] == pytest.approx(due_s, abs=1e-8)
     assert len(due_s) == _sent(aws) == summary["requests"] + summary["warmup_requests"]
-    assert summary["arrivals"]["wanted_rps"] == 100
+    assert summary["arrivals"]["due"] == summary["requests"]
     assert summary["arrivals"]["connections"] > 2
-    assert b" of 100 requests/s, on " in ran.out
+    assert b" requests/s, on " in ran.out
     assert (out / "report.html").stat().st_size > 1_000_000
 
 

@@ -153,28 +153,29 @@ def test_latencies_are_those_that_the_schedule_and_the_server_make_of_a_stall(
     stalled_s: list[float] = []
 
     def answer_at_s(number: int, came_s: float) -> float:
-        if number == 120:
+        if number == 75:
             stalled_s.append(came_s)
         if stalled_s and came_s < stalled_s[0] + 1:
-            return stalled_s[0] + 1 + 0.1
-        return came_s + 0.1
+            return stalled_s[0] + 1 + 0.2
+        return came_s + 0.2
 
     server.answer_at_s = answer_at_s
-    schedule = _schedule(rate_per_s=50, duration_s=8)
+    schedule = _schedule(rate_per_s=50, duration_s=5)
 
     measurement, summary = _run(_plan(server, schedule, tmp_path))
 
     due_s = measurement.started_epoch_s + np.array(_due(schedule))
     answered_s = np.array([server.answered_s[number] for number in range(len(due_s))])
     exact_s = answered_s - due_s
-    latency_s = measurement.done_s - measurement.due_s
-    assert len(measurement) == len(server.came_s) == 400
+    assert len(measurement) == len(server.came_s) == 250
     assert summary["arrivals"]["dropped"] == 0
+    # Where others keep the machine busy, the generator says itself how late it wakes.
+    late_s = summary["generator"]["loop_lag_s_p99"]
     for share in (0.5, 0.99, 0.999):
         exact = summaries.percentile(exact_s, share)
-        assert summaries.percentile(latency_s, share) == pytest.approx(exact, rel=0.02)
-    assert summary["latency_s"]["p50"] == pytest.approx(np.median(exact_s), rel=0.02)
-    assert summary["latency_s"]["p99"] > 0.9
+        name = f"p{share * 100:g}"
+        assert summary["latency_s"][name] == pytest.approx(exact, abs=0.02 * exact + late_s)
+    assert summary["latency_s"]["p99"] > 1.0
 
 
 @pytest.mark.parametrize("spacing", ["constant", "poisson"])
@@ -189,7 +190,7 @@ def test_processes_send_every_arrival_once(server: Server, tmp_path: Path, spaci
     assert measurement.due_s.tolist() == pytest.approx(_due(schedule), abs=1e-8)
     assert measurement.worker[:6].tolist() == [0, 1, 2, 0, 1, 2]
     assert len(server.came_s) == len(measurement)
-    assert summary["arrivals"]["wanted_rps"] == 100.0
+    assert summary["arrivals"]["due"] == len(measurement)
     assert not any("arrival" in reason for reason in summary["reasons"])
 
 
@@ -213,12 +214,12 @@ def test_arrivals_that_find_no_connection_are_dropped_and_void_the_run(
 def test_connections_are_opened_as_they_are_needed_and_kept(server: Server, tmp_path: Path) -> None:
     """Opening one a request measures handshakes; opening all of them floods a small server."""
     server.answer_at_s = lambda _number, came_s: came_s + 0.1
-    schedule = _schedule(rate_per_s=100, duration_s=2.0)
+    schedule = _schedule(rate_per_s=100, duration_s=1.0)
 
     measurement, summary = _run(_plan(server, schedule, tmp_path))
 
-    assert len(measurement) == 200
-    assert summary["arrivals"]["connections"] == server.connections < 100
+    assert len(measurement) == 100
+    assert summary["arrivals"]["connections"] == server.connections < 50
 
 
 def test_a_connection_that_the_server_closed_while_it_was_idle_is_no_error(
@@ -226,10 +227,10 @@ def test_a_connection_that_the_server_closed_while_it_was_idle_is_no_error(
 ) -> None:
     """Servers end idle connections after seconds; who comes later must not pay for it."""
     server.is_closing = True
-    schedule = _schedule(rate_per_s=0.5, duration_s=5.0)
+    schedule = _schedule(rate_per_s=0.8, duration_s=2.0)
     assert 1 / schedule.rate_per_s > limits.LOAD_IDLE_TRUSTED_S
 
     measurement, summary = _run(_plan(server, schedule, tmp_path))
 
-    assert len(measurement) == server.connections == 3
+    assert len(measurement) == server.connections == 2
     assert summary["failures"] == 0

@@ -1,0 +1,216 @@
+"""Whether the open loop tells the truth: latencies beside the exact ones, and how late it sends.
+
+The server is one queue with one hand: 20 ms a request, and once a second of standstill. When every
+request should have been answered follows from when it was due, on paper. Beside it stands Locust's
+FastHttpUser, a closed loop told to keep the same rate (`constant_throughput`). The second table is
+how late requests left at 5,000 a second, and how late a loop wakes that has nothing else to do.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.generator import _BODY, _echo, _Keys
+from windtunnel.aws import sigv4
+from windtunnel.lab.load import arrivals
+from windtunnel.lab.load.conductor import Conductor
+from windtunnel.lab.load.open_schedule import OpenSchedule, open_schedule
+from windtunnel.lab.load.plan import Plan
+from windtunnel.lab.measurement import Measurement
+from windtunnel.lab.summary import percentile
+
+_SERVICE_S = 0.02
+_STALL_S = 1.0
+# The request that finds the server standing still.
+_STALLED = 600
+_RATE_RPS = 40.0
+_LENGTH_S = 30.0
+_SHARES = (0.5, 0.99, 0.999)
+_LAG_RATE_RPS = 5000.0
+_ROUNDS = 5
+_QUEUE = """
+import asyncio, sys, time
+service_s, stall_s, stalled = float(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+class Queue(asyncio.Protocol):
+    free_s, count = 0.0, 0
+    def connection_made(self, transport):
+        self.transport = transport
+    def data_received(self, data):
+        if not data.endswith(b"]}"):
+            return
+        loop = asyncio.get_running_loop()
+        stall = stall_s if Queue.count == stalled else 0.0
+        Queue.count += 1
+        Queue.free_s = max(Queue.free_s, loop.time()) + stall + service_s
+        loop.call_at(Queue.free_s, self.transport.write, ANSWER)
+ANSWER = b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}"
+async def main():
+    server = await asyncio.get_running_loop().create_server(Queue, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+_LOCUST = """
+import json
+from locust import FastHttpUser, constant_throughput, events, task
+class Caller(FastHttpUser):
+    wait_time = constant_throughput({rate} / {users})
+    @task
+    def predict(self):
+        self.client.post("/endpoints/unet/invocations", data={body!r})
+@events.test_stop.add_listener
+def stop(environment, **_):
+    total = environment.stats.total
+    print(json.dumps([total.get_response_time_percentile(share) / 1000 for share in {shares}]))
+"""
+_IDLE = """
+import gevent
+from time import perf_counter
+from windtunnel.lab.load.beat import Beat
+beat = Beat()
+gevent.spawn(beat.run)
+gevent.sleep(5)
+print(beat.late_s_p99(0.0, perf_counter()))
+"""
+
+
+def main() -> Iterator[str]:
+    """Yield two Markdown tables."""
+    yield from _truth()
+    yield ""
+    yield from _lag()
+
+
+def _truth() -> Iterator[str]:
+    schedule = _schedule(_RATE_RPS, "poisson", warmup_s=0.0, length_s=_LENGTH_S)
+    exact = _exact(schedule)
+    with _queue() as url:
+        measured = _run(url, schedule)
+    open_loop = [percentile(measured.done_s - measured.due_s, share) for share in _SHARES]
+    with _queue() as url:
+        closed_loop = _locust(url)
+    yield f"| {_RATE_RPS:.0f} requests/s, {_LENGTH_S:.0f} s, one stall of 1 s | p50 | p99 | p99.9 |"
+    yield "|---|---|---|---|"
+    yield _row("exact, from the schedule", exact, exact)
+    yield _row("`windtunnel load --rate 40 --arrivals poisson`", open_loop, exact)
+    yield _row("Locust, 10 users, `constant_throughput(4)`", closed_loop, exact)
+
+
+def _row(name: str, found: list[float], exact: list[float]) -> str:
+    cells = [
+        f"{value * 1000:,.1f} ms" + (f" ({value / true - 1:+.1%})" if found is not exact else "")
+        for value, true in zip(found, exact, strict=True)
+    ]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def _exact(schedule: OpenSchedule) -> list[float]:
+    """Return the latencies of the queue on paper."""
+    free_s, latencies_s = 0.0, []
+    due = arrivals.share(schedule.read_arrivals(), 0, 1)
+    for number, due_s in enumerate(due):
+        stall_s = _STALL_S if number == _STALLED else 0.0
+        free_s = max(free_s, due_s) + stall_s + _SERVICE_S
+        latencies_s.append(free_s - due_s)
+    return [percentile(np.array(latencies_s), share) for share in _SHARES]
+
+
+def _lag() -> Iterator[str]:
+    yield f"| at {_LAG_RATE_RPS:,.0f} requests/s | best of {_ROUNDS} | all |"
+    yield "|---|---|---|"
+    schedule = _schedule(_LAG_RATE_RPS, "constant", warmup_s=1.0, length_s=5.0)
+    medians, late, idle, shares = [], [], [], []
+    with _echo() as url:
+        for _ in range(_ROUNDS):
+            measured = _run(url, schedule)
+            lag_s = (measured.sent_s - measured.due_s)[measured.due_s >= schedule.warmup_s]
+            medians.append(percentile(lag_s, 0.5))
+            late.append(percentile(lag_s, 0.99))
+            shares.append(measured.workers[0].cpu_share)
+            words = [sys.executable, "-c", _IDLE]
+            idle.append(float(subprocess.run(words, check=True, capture_output=True).stdout))
+    for name, values in (
+        ("requests left late by, p50", medians),
+        ("requests left late by, p99", late),
+        ("an idle loop woke late by, p99", idle),
+    ):
+        everything = ", ".join(f"{value * 1e6:,.0f}" for value in values)
+        yield f"| {name} | {min(values) * 1e6:,.0f} µs | {everything} µs |"
+    yield f"| processor of the load process | {min(shares):.0%} of a core | |"
+
+
+def _schedule(rate_rps: float, spacing: str, *, warmup_s: float, length_s: float) -> OpenSchedule:
+    return open_schedule(
+        rate_per_s=rate_rps,
+        stages=None,
+        trace=None,
+        arrivals=spacing,
+        seed=0,
+        warmup_s=warmup_s,
+        duration_s=length_s,
+        processes=1,
+    )
+
+
+def _run(url: str, schedule: OpenSchedule) -> Measurement:
+    with tempfile.NamedTemporaryFile() as payload:
+        payload.write(_BODY)
+        payload.flush()
+        plan = Plan(
+            endpoint_name="unet",
+            url=url,
+            region="us-east-1",
+            payload_path=payload.name,
+            payload_bytes=len(_BODY),
+            payload_sha256=sigv4.payload_hash(_BODY),
+            content_type="application/json",
+            accept=None,
+            schedule=schedule,
+            processes=1,
+            objectives=(),
+        )
+        return Conductor(plan, _Keys(), lambda _tick: None).run()
+
+
+def _locust(url: str) -> list[float]:
+    users = 10
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "locustfile.py"
+        words = {"rate": _RATE_RPS, "users": users, "body": _BODY.decode(), "shares": _SHARES}
+        file.write_text(_LOCUST.format(**words))
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "locust", "-f", str(file), "--headless", "-H", url),
+                *("-u", str(users), "-r", str(users), "-t", f"{_LENGTH_S:.0f}s"),
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=directory,
+        )
+    found: list[float] = json.loads(done.stdout.strip().splitlines()[0])
+    return found
+
+
+@contextmanager
+def _queue() -> Iterator[str]:
+    """Run the server; yield its address."""
+    words = [sys.executable, "-c", _QUEUE, str(_SERVICE_S), str(_STALL_S), str(_STALLED)]
+    server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+if __name__ == "__main__":
+    for line in main():
+        print(line)
