@@ -184,3 +184,27 @@ def test_tls_is_spoken_to_https_and_certificates_are_checked(
 def test_an_address_is_what_its_url_says(url: str, address: Address) -> None:
     """boto3 decides where an endpoint is; the generator must end up at the same place."""
     assert Address.of(url) == address
+
+
+def test_an_idle_connection_is_looked_at_for_its_end(server: Callable[..., _Server]) -> None:
+    """Servers end idle connections; the next request must not fail for it, nor be sent twice."""
+    told_to_end = threading.Event()
+    has_ended = threading.Event()
+
+    def serve(accepted: socket.socket) -> None:
+        accepted.recv(1000)
+        accepted.sendall(_OK)
+        if told_to_end.wait(5):
+            accepted.shutdown(socket.SHUT_RDWR)
+            has_ended.set()
+
+    connection = Connection(Address("127.0.0.1", server(serve).port, is_tls=False))
+    connection.exchange(b"x")
+    connection.close_if_ended()
+    assert connection.is_open
+
+    told_to_end.set()
+    assert has_ended.wait(5)
+    connection.close_if_ended()
+
+    assert not connection.is_open
