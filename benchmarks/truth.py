@@ -48,7 +48,12 @@ class Queue(asyncio.Protocol):
         stall = stall_s if Queue.count == stalled else 0.0
         Queue.count += 1
         Queue.free_s = max(Queue.free_s, loop.time()) + stall + service_s
-        loop.call_at(Queue.free_s, self.transport.write, ANSWER)
+        # Timers are a millisecond coarse: wake early, and wait out the rest.
+        loop.call_at(Queue.free_s - 0.002, self.answer, Queue.free_s)
+    def answer(self, at_s):
+        while asyncio.get_running_loop().time() < at_s:
+            pass
+        self.transport.write(ANSWER)
 ANSWER = b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}"
 async def main():
     server = await asyncio.get_running_loop().create_server(Queue, "127.0.0.1", 0)

@@ -97,8 +97,8 @@ def load(
     Exit status: 0 every objective held (or none was given); 1 one was missed,
     or there were too few requests to say, or no request was answered well, or
     a figure is worse than the baseline's; 2 wrong words or files; 3 the run is
-    invalid, because the generator itself fell behind, and there is no verdict;
-    4 it could not run; 130 interrupted.
+    invalid, because the generator itself fell behind or dropped arrivals, and
+    there is no verdict; 4 it could not run; 130 interrupted.
     """
     from windtunnel.lab import baseline as baselines
     from windtunnel.lab import objectives
