@@ -37,8 +37,10 @@ _SloOption = Annotated[
     typer.Option(
         "--slo",
         metavar="OBJECTIVE",
-        help="What must hold, with 99% confidence: p95=150ms, errors=0.1%. Give it as often as "
-        "needed.",
+        help="What must hold of all requests to come: p95=150ms, errors=0.1%. It is held, or "
+        "missed, when the run shows so with 99% confidence (p99 takes 459 requests, all good; 662 "
+        "with one bad); else it is said how many more would. A failed request is over any limit. "
+        "Give it as often as needed.",
         show_default=False,
     ),
 ]
@@ -81,24 +83,16 @@ def load(
 
     Users (--users) wait for each answer: a slow endpoint is asked less, and
     looks better than it is. Requests at a rate (--rate, --stages, --trace)
-    come when they are due, as those of many independent clients do; whatever
-    they wait counts. Name one of the four.
+    come when they are due, as from independent clients; any wait counts.
 
     DIR gets summary.json, requests.parquet (every request), run.json (what was
-    asked) and report.html. Latency counts from when a request was due, so that
-    waiting in the generator itself is never hidden. Ctrl-C keeps what was
-    measured so far.
+    asked) and report.html. Ctrl-C keeps what was measured so far.
 
-    An objective is about all requests to come, not only those of the run: it
-    is held, or missed, when the run shows that with 99% confidence (p99 takes
-    459 requests, all of them good; 662 with one bad). A failed request is over
-    any limit. In between there are too few requests to say, and how many would.
-
-    Exit status: 0 every objective held (or none was given); 1 one was missed,
-    or there were too few requests to say, or no request was answered well, or
-    a figure is worse than the baseline's; 2 wrong words or files; 3 the run is
-    invalid, because the generator itself fell behind or dropped arrivals, and
-    there is no verdict; 4 it could not run; 130 interrupted.
+    Exit status: 0 every objective held (or none was given); 1 one was missed
+    or too few requests were sent to say, none was answered well, or a figure
+    is worse than the baseline's; 2 wrong words or files; 3 the run is invalid
+    (the generator fell behind or dropped arrivals) and has no verdict; 4 it
+    could not run; 130 interrupted.
     """
     from windtunnel.lab import baseline as baselines
     from windtunnel.lab import objectives
@@ -123,7 +117,6 @@ def load(
         warmup=warmup,
         processes=processes,
     )
-    wanted = [objectives.parse_objective(text) for text in slo or []]
     body = read_payload(payload, content_type)
     directory = RunDirectory(out)
     directory.check()
@@ -138,11 +131,10 @@ def load(
         accept=accept,
         schedule=schedule,
         processes=processes,
-        objectives=wanted,
+        objectives=[objectives.parse_objective(text) for text in slo or []],
         directory=directory,
         baseline=held_to,
     )
-    files.begin(endpoint_name)
     _carry_out(prepared, files, as_json=as_json)
 
 
@@ -151,6 +143,7 @@ def _carry_out(prepared: "LoadRun", files: "GateFiles", *, as_json: bool) -> Non
     from windtunnel.cli.live import LiveView
 
     plan = prepared.plan
+    files.begin(plan.endpoint_name)
     for line in plan.lines():
         typer.echo(line, err=True)
     for note in prepared.notes():
