@@ -17,6 +17,15 @@ def clean(
             show_default=False,
         ),
     ] = None,
+    bucket: Annotated[
+        str | None,
+        typer.Option(
+            "--bucket",
+            help="Look for uploads there, too: what `deploy --bucket` was given. The default "
+            "bucket, and those of models that are still there, are found without it.",
+            show_default=False,
+        ),
+    ] = None,
     yes: options.YesOption = False,  # noqa: FBT002
     as_json: options.JsonOption = False,  # noqa: FBT002
     home: options.HomeOption = None,
@@ -42,7 +51,7 @@ def clean(
     target = options.open_target(
         home=home, cloud=cloud, profile=profile, region=region, endpoint_url=endpoint_url
     )
-    inventory = cleaning.find(target, endpoint_name)
+    inventory = cleaning.find(target, endpoint_name, bucket)
     lines = inventory.lines()
     if not lines:
         typer.echo(f"Windtunnel made nothing in {target.name} that is still there.", err=True)

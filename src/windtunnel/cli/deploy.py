@@ -131,7 +131,7 @@ def deploy(
     if target.kind == "aws":
         _ask(target, order, yes=yes)
     with progress, endings.raised() if target.kind == "aws" else contextlib.nullcontext():
-        deployed = _carry_out(work, target, endpoint_name, progress, as_json=as_json)
+        deployed = _carry_out(work, target, order, progress, as_json=as_json)
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(deployed), indent=2))
     else:
@@ -152,7 +152,7 @@ def _ask(target: "Target", order: "Order", *, yes: bool) -> None:
 def _carry_out(
     work: "Deployment",
     target: "Target",
-    endpoint_name: str,
+    order: "Order",
     progress: "StderrProgress",
     *,
     as_json: bool,
@@ -163,7 +163,9 @@ def _carry_out(
     except BaseException as error:
         is_interrupt = isinstance(error, KeyboardInterrupt)
         what = "Interrupted." if is_interrupt else "It failed."
-        command = f"`windtunnel clean{target.words} --endpoint-name {endpoint_name}`"
+        bucket = f" --bucket {order.bucket}" if order.bucket else ""
+        words = f"{target.words} --endpoint-name {order.endpoint_name}{bucket}"
+        command = f"`windtunnel clean{words}`"
         if target.kind == "aws":
             left = _undo(work, progress, what, command)
         else:

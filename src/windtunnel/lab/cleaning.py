@@ -69,8 +69,12 @@ class Inventory:
         }
 
 
-def find(target: Target, endpoint_name: str | None = None) -> Inventory:
-    """Return what carries our mark, for one endpoint or for all."""
+def find(target: Target, endpoint_name: str | None = None, bucket: str | None = None) -> Inventory:
+    """Return what carries our mark, for one endpoint or for all; uploads also in a bucket named.
+
+    Raises:
+        WindtunnelError: Something cannot be listed, or the bucket named is not there.
+    """
     sagemaker = target.sagemaker()
 
     def is_ours(arn: str) -> bool:
@@ -78,6 +82,10 @@ def find(target: Target, endpoint_name: str | None = None) -> Inventory:
         tags = [tag for page in pages for tag in page["Tags"]]
         return ownership.is_ours(tags, endpoint_name)
 
+    if bucket is not None:
+        # A default bucket that is missing holds nothing; a name that somebody typed may be wrong.
+        with refusals.explained(f"bucket {bucket}"):
+            target.s3().head_bucket(Bucket=bucket)
     # Names of our making begin with the endpoint's: this spares a call for each that does not.
     named: dict[str, Any] = (
         {} if endpoint_name is None else {"NameContains": names.stem_of(endpoint_name)}
@@ -106,16 +114,18 @@ def find(target: Target, endpoint_name: str | None = None) -> Inventory:
                 if is_ours(item["ModelArn"])
             ],
         )
-        inventory.objects = _find_objects(target, inventory.models, endpoint_name)
+        inventory.objects = _find_objects(target, inventory.models, endpoint_name, bucket)
     return inventory
 
 
 def _find_objects(
-    target: Target, models: Iterable[str], endpoint_name: str | None
+    target: Target, models: Iterable[str], endpoint_name: str | None, bucket: str | None
 ) -> list[tuple[str, str]]:
-    """Return our uploads: in the buckets our models name, and in the default one."""
+    """Return our uploads: where our models' archives lie, in the default bucket, in one named."""
     sagemaker = target.sagemaker()
     buckets = {ownership.default_bucket(target.region, target.account)}
+    if bucket is not None:
+        buckets.add(bucket)
     for model in models:
         container = sagemaker.describe_model(ModelName=model).get("PrimaryContainer", {})
         url = container.get("ModelDataUrl", "")
@@ -126,10 +136,10 @@ def _find_objects(
         prefix += f"{endpoint_name}/"
     client = target.s3()
     return [
-        (bucket, key)
-        for bucket in sorted(buckets)
-        for key in _keys(client, bucket, prefix)
-        if ownership.is_our_object(client.head_object(Bucket=bucket, Key=key)["Metadata"])
+        (each, key)
+        for each in sorted(buckets)
+        for key in _keys(client, each, prefix)
+        if ownership.is_our_object(client.head_object(Bucket=each, Key=key)["Metadata"])
     ]
 
 

@@ -104,6 +104,25 @@ def test_the_remains_of_a_deployment_without_its_endpoint_are_found(
     assert not aws.buckets[_BUCKET]
 
 
+def test_an_upload_in_a_bucket_of_the_users_own_is_found_without_its_model(
+    windtunnel: "Command", aws: "FakeAws", target: Target, archive: Path
+) -> None:
+    """Archives are what a deployment leaves that costs money for years."""
+    target.s3().create_bucket(Bucket="mine-alone")
+    windtunnel("deploy", archive, "--endpoint-name", "unet", "--bucket", "mine-alone")
+    aws.endpoints.clear()
+    aws.configs.clear()
+    aws.models.clear()
+
+    ran = windtunnel("clean", "--bucket", "mine-alone", "--yes")
+    mistyped = windtunnel("clean", "--bucket", "mine-alnoe", "--yes")
+
+    assert ran.code == 0, ran.err
+    assert not aws.buckets["mine-alone"]
+    assert mistyped.code == 1
+    assert "bucket mine-alnoe" in mistyped.err
+
+
 def test_an_empty_account_is_clean_already(windtunnel: "Command") -> None:
     """Cleaning twice is no error."""
     ran = windtunnel("clean")
