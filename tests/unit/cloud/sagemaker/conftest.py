@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from tests.unit.cloud.sagemaker.scenario import until_answered
 
 from windtunnel.cloud.fleet.instance import Instance, InstanceSpec, StartFailedError
 from windtunnel.cloud.foundation.s3.client import S3Client
@@ -17,8 +18,6 @@ from windtunnel.cloud.store.store import Change, Put, Store
 from windtunnel.core.clock import ManualClock
 
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-inference:2.19-cpu"
-# Long enough for a slow machine; never waited for when all is well.
-_PATIENCE_S = 20.0
 
 
 @dataclass(eq=False)
@@ -174,7 +173,7 @@ class Rooms:
 
     async def wait_status(self, name: str, status: str) -> dict[str, Any]:
         """Wait until an endpoint is in a state; return its description."""
-        await wait_until_async(lambda: self.status(name), status)
+        await until_answered(lambda: self.status(name), status)
         return await self.call("DescribeEndpoint", endpoint_name=name)
 
     async def create_model(self, name: str = "model") -> None:
@@ -209,20 +208,6 @@ class Rooms:
         """Create a model, a config and an endpoint, which then begins to start."""
         await self.create_config(f"{name}-config", instance_count=instance_count)
         await self.call("CreateEndpoint", endpoint_name=name, endpoint_config_name=f"{name}-config")
-
-
-async def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition that another task brings about."""
-    async with asyncio.timeout(_PATIENCE_S):
-        while not condition():
-            await asyncio.sleep(0.001)
-
-
-async def wait_until_async(ask: Callable[[], Any], wanted: object) -> None:
-    """Wait until a question is answered as wanted."""
-    async with asyncio.timeout(_PATIENCE_S):
-        while await ask() != wanted:
-            await asyncio.sleep(0.001)
 
 
 OpenRooms = Callable[..., Any]

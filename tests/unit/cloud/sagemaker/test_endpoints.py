@@ -1,10 +1,10 @@
 """Endpoints through their lives, among fakes of the fleet and the router."""
 
 import asyncio
-from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from tests.unit.cloud.sagemaker.scenario import PATIENCE_S, run, until
 
 from windtunnel.cloud.errors import ConflictError, NotFoundError, UnavailableError
 from windtunnel.cloud.sagemaker.errors import LimitExceededError
@@ -13,21 +13,10 @@ from windtunnel.core import limits
 # The fixture's types live in conftest.py, which no module can import.
 OpenRooms = Any
 _ARN = "arn:aws:sagemaker:us-east-1:000000000000:endpoint/e"
-_PATIENCE_S = 20.0
-
-
-def _run(scenario: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(scenario)
-
-
-async def _until(condition: Any) -> None:
-    async with asyncio.timeout(_PATIENCE_S):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 async def _gone(rooms: Any, name: str) -> None:
-    async with asyncio.timeout(_PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 await rooms.status(name)
@@ -43,9 +32,9 @@ def test_an_endpoint_is_creating_until_every_instance_answers(open_rooms: OpenRo
         async with open_rooms() as rooms:
             rooms.fleet.hold()
             await rooms.create_endpoint("e", instance_count=3)
-            await _until(lambda: len(rooms.fleet.specs) == 3)
+            await until(lambda: len(rooms.fleet.specs) == 3)
             rooms.fleet.allow(2)
-            await _until(lambda: len(rooms.fleet.instances) == 2)
+            await until(lambda: len(rooms.fleet.instances) == 2)
             creating = await rooms.call("DescribeEndpoint", endpoint_name="e")
             assert rooms.router.routes == {}
             rooms.clock.advance(5)
@@ -64,7 +53,7 @@ def test_an_endpoint_is_creating_until_every_instance_answers(open_rooms: OpenRo
             assert serving["last_modified_time"] == serving["creation_time"] + 5
             assert len(rooms.router.instance_ids("e")) == 3
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_the_fleet_is_told_everything_that_the_model_and_the_config_say(
@@ -100,7 +89,7 @@ def test_the_fleet_is_told_everything_that_the_model_and_the_config_say(
         assert spec.model_data_url == "s3://bucket/model.tar.gz"
         assert spec.startup_timeout_s == 77
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_being_in_service_is_committed_before_anybody_can_see_it(open_rooms: OpenRooms) -> None:
@@ -117,7 +106,7 @@ def test_being_in_service_is_committed_before_anybody_can_see_it(open_rooms: Ope
             "publish e 1",
         ]
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_one_instance_that_does_not_come_up_fails_the_endpoint(open_rooms: OpenRooms) -> None:
@@ -127,9 +116,9 @@ def test_one_instance_that_does_not_come_up_fails_the_endpoint(open_rooms: OpenR
         async with open_rooms() as rooms:
             rooms.fleet.hold()
             await rooms.create_endpoint("e", instance_count=3)
-            await _until(lambda: len(rooms.fleet.specs) == 3)
+            await until(lambda: len(rooms.fleet.specs) == 3)
             rooms.fleet.allow()
-            await _until(lambda: len(rooms.fleet.instances) == 1)
+            await until(lambda: len(rooms.fleet.instances) == 1)
             rooms.fleet.refusals.append("model.tar.gz is not a gzip archive.")
             rooms.fleet.allow()
             failed = await rooms.wait_status("e", "Failed")
@@ -144,7 +133,7 @@ def test_one_instance_that_does_not_come_up_fails_the_endpoint(open_rooms: OpenR
             assert rooms.fleet.cancelled_count == 1
             assert rooms.router.routes == {}
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_a_reason_fits_awss_length(open_rooms: OpenRooms) -> None:
@@ -158,7 +147,7 @@ def test_a_reason_fits_awss_length(open_rooms: OpenRooms) -> None:
 
         assert len(failed["failure_reason"]) == 1024
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_a_bug_in_starting_fails_the_endpoint_too(
@@ -179,7 +168,7 @@ def test_a_bug_in_starting_fails_the_endpoint_too(
 
         assert "Windtunnel failed inside" in failed["failure_reason"]
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_an_instance_that_falls_ill_gets_no_requests_until_it_is_well(
@@ -202,7 +191,7 @@ def test_an_instance_that_falls_ill_gets_no_requests_until_it_is_well(
             assert during["production_variants"][0]["current_instance_count"] == 1
             assert set(rooms.router.instance_ids("e")) == {ill.id, well.id}
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_deleting_lets_requests_end_before_the_instances(open_rooms: OpenRooms) -> None:
@@ -216,7 +205,7 @@ def test_deleting_lets_requests_end_before_the_instances(open_rooms: OpenRooms) 
             rooms.journal.clear()
             await rooms.call("DeleteEndpoint", endpoint_name="e")
             status = await rooms.status("e")
-            await _until(lambda: "withdraw e" in rooms.journal)
+            await until(lambda: "withdraw e" in rooms.journal)
             assert len(rooms.fleet.running) == 2
             with pytest.raises(ConflictError, match="Cannot update in-progress endpoint"):
                 await rooms.call("DeleteEndpoint", endpoint_name="e")
@@ -235,7 +224,7 @@ def test_deleting_lets_requests_end_before_the_instances(open_rooms: OpenRooms) 
             await rooms.call("CreateEndpoint", endpoint_name="e", endpoint_config_name="e-config")
             await rooms.wait_status("e", "InService")
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_an_endpoint_in_progress_cannot_be_deleted(open_rooms: OpenRooms) -> None:
@@ -250,7 +239,7 @@ def test_an_endpoint_in_progress_cannot_be_deleted(open_rooms: OpenRooms) -> Non
 
         assert str(caught.value) == f'Cannot update in-progress endpoint "{_ARN}".'
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_a_failed_endpoint_can_be_deleted(open_rooms: OpenRooms) -> None:
@@ -264,7 +253,7 @@ def test_a_failed_endpoint_can_be_deleted(open_rooms: OpenRooms) -> None:
             await rooms.call("DeleteEndpoint", endpoint_name="e")
             await _gone(rooms, "e")
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_a_name_is_taken_in_whatever_case_and_kept_as_it_was_given(open_rooms: OpenRooms) -> None:
@@ -283,7 +272,7 @@ def test_a_name_is_taken_in_whatever_case_and_kept_as_it_was_given(open_rooms: O
             assert described["endpoint_name"] == "E"
             assert list(rooms.router.routes) == ["E"]
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_an_endpoint_needs_its_config_and_its_models(open_rooms: OpenRooms) -> None:
@@ -298,7 +287,7 @@ def test_an_endpoint_needs_its_config_and_its_models(open_rooms: OpenRooms) -> N
             with pytest.raises(NotFoundError, match='Could not find model ".*model/c-model"'):
                 await rooms.call("CreateEndpoint", endpoint_name="e", endpoint_config_name="c")
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_more_instances_than_there_can_be_are_refused_before_any_starts(
@@ -313,7 +302,7 @@ def test_more_instances_than_there_can_be_are_refused_before_any_starts(
                 await rooms.create_endpoint("e", instance_count=count)
             assert rooms.fleet.specs == []
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_a_disk_that_is_full_for_a_while_delays_a_transition_and_loses_none(
@@ -328,7 +317,7 @@ def test_a_disk_that_is_full_for_a_while_delays_a_transition_and_loses_none(
             await rooms.create_endpoint("e")
             rooms.store.failures.extend([UnavailableError("database or disk is full")] * 100_000)
             rooms.fleet.allow()
-            await _until(lambda: len(rooms.store.failures) < 99_998)
+            await until(lambda: len(rooms.store.failures) < 99_998)
             assert await rooms.status("e") == "Creating"
             assert rooms.router.routes == {}
             rooms.store.failures.clear()
@@ -341,4 +330,4 @@ def test_a_disk_that_is_full_for_a_while_delays_a_transition_and_loses_none(
             assert await rooms.status("e") == "InService"
             assert rooms.router.instance_ids("e") != []
 
-    _run(scenario())
+    run(scenario())

@@ -1,10 +1,10 @@
 """Models and endpoint configs."""
 
 import asyncio
-from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from tests.unit.cloud.sagemaker.scenario import run
 
 from windtunnel.cloud.errors import ConflictError, InvalidError, NotFoundError
 from windtunnel.cloud.sagemaker.errors import LimitExceededError
@@ -20,10 +20,6 @@ def _sourced(kind: str, compression: str, uri: str) -> dict[str, Any]:
     """Return a container with a ModelDataSource."""
     source = {"s3_uri": uri, "s3_data_type": kind, "compression_type": compression}
     return {"image": _IMAGE, "model_data_source": {"s3_data_source": source}}
-
-
-def _run(scenario: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(scenario)
 
 
 def test_a_model_is_described_as_it_was_made(open_rooms: OpenRooms) -> None:
@@ -56,7 +52,7 @@ def test_a_model_is_described_as_it_was_made(open_rooms: OpenRooms) -> None:
             "creation_time": rooms.clock.now_s(),
         }
 
-    _run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -107,7 +103,7 @@ def test_a_model_that_could_never_run_is_refused_at_once(
                 await rooms.call("CreateModel", model_name="m", primary_container=container)
             assert (await rooms.call("ListModels"))["models"] == []
 
-    _run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -142,7 +138,7 @@ def test_a_model_data_source_reaches_the_fleet(
         assert (spec.model_data_url, spec.model_data_form) == (uri, form)
         assert spec.download_timeout_s == 61
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_a_name_is_taken_in_whatever_case(open_rooms: OpenRooms) -> None:
@@ -160,7 +156,7 @@ def test_a_name_is_taken_in_whatever_case(open_rooms: OpenRooms) -> None:
             '"arn:aws:sagemaker:us-east-1:000000000000:model/model".'
         )
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_of_two_creations_at_once_one_wins(open_rooms: OpenRooms) -> None:
@@ -177,7 +173,7 @@ def test_of_two_creations_at_once_one_wins(open_rooms: OpenRooms) -> None:
         assert sum(isinstance(outcome, ConflictError) for outcome in outcomes) == 7
         assert rooms.journal == ["commit model m", "commit model other"]
 
-    _run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -211,7 +207,7 @@ def test_what_is_not_there_is_said_in_awss_words(
 
         assert str(caught.value) == sentence.format("aws:sagemaker:us-east-1:000000000000")
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_a_config_has_awss_defaults_filled_in(open_rooms: OpenRooms) -> None:
@@ -233,7 +229,7 @@ def test_a_config_has_awss_defaults_filled_in(open_rooms: OpenRooms) -> None:
             }
         ]
 
-    _run(scenario())
+    run(scenario())
 
 
 _VARIANT = {
@@ -287,7 +283,7 @@ def test_a_config_that_could_never_run_is_refused(
                     "CreateEndpointConfig", endpoint_config_name="c", production_variants=variants
                 )
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_everything_is_there_after_a_restart(open_rooms: OpenRooms) -> None:
@@ -313,7 +309,7 @@ def test_everything_is_there_after_a_restart(open_rooms: OpenRooms) -> None:
         assert [each["endpoint_config_name"] for each in configs["endpoint_configs"]] == ["kept"]
         assert tags == {"tags": [{"key": "k", "value": "v"}]}
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_there_is_a_limit_to_how_much_can_be_created(
@@ -329,4 +325,4 @@ def test_there_is_a_limit_to_how_much_can_be_created(
             with pytest.raises(LimitExceededError, match="up to 2 resources"):
                 await rooms.create_model("c")
 
-    _run(scenario())
+    run(scenario())

@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from tests.unit.cloud.sagemaker.scenario import PATIENCE_S, run, until
 
 from windtunnel.cloud.errors import NotFoundError
 from windtunnel.cloud.fleet.instance import Stage, StartFailedError
@@ -13,17 +13,6 @@ from windtunnel.core import limits
 
 # The fixture's types live in conftest.py, which no module can import.
 OpenRooms = Any
-_PATIENCE_S = 20.0
-
-
-def _run(scenario: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(scenario)
-
-
-async def _until(condition: Any) -> None:
-    async with asyncio.timeout(_PATIENCE_S):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 async def _serve(open_rooms: OpenRooms, instance_count: int) -> None:
@@ -43,14 +32,14 @@ def test_an_endpoint_is_in_service_again_when_an_instance_answers(open_rooms: Op
     async def scenario() -> None:
         await _serve(open_rooms, 2)
         async with open_rooms(_hold) as rooms:
-            await _until(lambda: len(rooms.fleet.specs) == 2)
+            await until(lambda: len(rooms.fleet.specs) == 2)
             waiting = await rooms.call("DescribeEndpoint", endpoint_name="e")
             nobody = rooms.router.instance_ids("e")
             rooms.fleet.allow()
             serving = await rooms.wait_status("e", "InService")
             one = rooms.router.instance_ids("e")
             rooms.fleet.allow()
-            await _until(lambda: len(rooms.router.instance_ids("e")) == 2)
+            await until(lambda: len(rooms.router.instance_ids("e")) == 2)
             whole = await rooms.call("DescribeEndpoint", endpoint_name="e")
 
             assert waiting["endpoint_status"] == "SystemUpdating"
@@ -62,7 +51,7 @@ def test_an_endpoint_is_in_service_again_when_an_instance_answers(open_rooms: Op
             assert whole["production_variants"][0]["current_instance_count"] == 2
             assert rooms.journal[0] == "commit endpoint e SystemUpdating"
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_an_endpoint_is_back_when_each_of_its_variants_answers(open_rooms: OpenRooms) -> None:
@@ -86,9 +75,9 @@ def test_an_endpoint_is_back_when_each_of_its_variants_answers(open_rooms: OpenR
             await rooms.call("CreateEndpoint", endpoint_name="e", endpoint_config_name="c")
             await rooms.wait_status("e", "InService")
         async with open_rooms(_hold) as rooms:
-            await _until(lambda: len(rooms.fleet.specs) == 4)
+            await until(lambda: len(rooms.fleet.specs) == 4)
             rooms.fleet.allow(2)
-            await _until(lambda: len(rooms.router.instance_ids("e")) == 2)
+            await until(lambda: len(rooms.router.instance_ids("e")) == 2)
             names = {each.spec.variant_name for each in rooms.fleet.instances}
             too_early = await rooms.status("e")
             rooms.fleet.allow()
@@ -97,7 +86,7 @@ def test_an_endpoint_is_back_when_each_of_its_variants_answers(open_rooms: OpenR
             assert (names, too_early) == ({"a"}, "SystemUpdating")
             assert len(rooms.router.instance_ids("e")) == 3
 
-    _run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -123,7 +112,7 @@ def test_a_failure_is_told_by_how_far_the_start_came(
         assert failed["failure_reason"].startswith(start)
         assert failed["failure_reason"].endswith("no room")
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_an_endpoint_keeps_what_it_runs_when_its_model_and_config_are_gone(
@@ -144,7 +133,7 @@ def test_an_endpoint_keeps_what_it_runs_when_its_model_and_config_are_gone(
             assert described["endpoint_config_name"] == "e-config"
             assert rooms.fleet.specs == before
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_creating_is_taken_up_again(open_rooms: OpenRooms) -> None:
@@ -154,7 +143,7 @@ def test_creating_is_taken_up_again(open_rooms: OpenRooms) -> None:
         async with open_rooms() as rooms:
             rooms.fleet.hold()
             await rooms.create_endpoint("e")
-            await _until(lambda: rooms.fleet.specs)
+            await until(lambda: rooms.fleet.specs)
         assert rooms.fleet.cancelled_count == 1
         async with open_rooms(_hold) as rooms:
             assert await rooms.status("e") == "Creating"
@@ -162,7 +151,7 @@ def test_creating_is_taken_up_again(open_rooms: OpenRooms) -> None:
             rooms.fleet.allow()
             await rooms.wait_status("e", "InService")
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_deleting_is_finished(open_rooms: OpenRooms) -> None:
@@ -176,7 +165,7 @@ def test_deleting_is_finished(open_rooms: OpenRooms) -> None:
             await rooms.call("DeleteEndpoint", endpoint_name="e")
         async with open_rooms() as rooms:
             seen = set()
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(PATIENCE_S):
                 with contextlib.suppress(NotFoundError):
                     while True:
                         seen.add(await rooms.status("e"))
@@ -184,7 +173,7 @@ def test_deleting_is_finished(open_rooms: OpenRooms) -> None:
             assert seen <= {"Deleting"}
             assert rooms.fleet.specs == []
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_a_failed_endpoint_stays_failed_and_says_why(open_rooms: OpenRooms) -> None:
@@ -199,7 +188,7 @@ def test_a_failed_endpoint_stays_failed_and_says_why(open_rooms: OpenRooms) -> N
             assert await rooms.call("DescribeEndpoint", endpoint_name="e") == before
             assert rooms.fleet.specs == []
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_an_endpoint_of_which_nothing_comes_back_is_failed(open_rooms: OpenRooms) -> None:
@@ -213,7 +202,7 @@ def test_an_endpoint_of_which_nothing_comes_back_is_failed(open_rooms: OpenRooms
             assert failed["failure_reason"].endswith("gone")
             assert rooms.router.routes == {}
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_an_instance_that_does_not_come_back_is_tried_again(
@@ -226,11 +215,11 @@ def test_an_instance_that_does_not_come_back_is_tried_again(
         await _serve(open_rooms, 2)
         async with open_rooms(lambda fleet: fleet.refusals.extend(["busy"])) as rooms:
             await rooms.wait_status("e", "InService")
-            await _until(lambda: len(rooms.router.instance_ids("e")) == 2)
+            await until(lambda: len(rooms.router.instance_ids("e")) == 2)
 
             assert len(rooms.fleet.specs) == 3
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_a_deletion_does_not_wait_for_instances_that_are_still_starting(
@@ -244,12 +233,12 @@ def test_a_deletion_does_not_wait_for_instances_that_are_still_starting(
             rooms.fleet.allow()
             await rooms.wait_status("e", "InService")
             await rooms.call("DeleteEndpoint", endpoint_name="e")
-            await _until(lambda: "commit endpoint e deleted" in rooms.journal)
+            await until(lambda: "commit endpoint e deleted" in rooms.journal)
 
             assert rooms.fleet.cancelled_count == 1
             assert rooms.fleet.running == []
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_answers_wait_until_the_store_was_read(open_rooms: OpenRooms) -> None:
@@ -265,4 +254,4 @@ def test_answers_wait_until_the_store_was_read(open_rooms: OpenRooms) -> None:
             rooms.sagemaker._is_ready.set()
             assert await asked in ("SystemUpdating", "InService")
 
-    _run(scenario())
+    run(scenario())

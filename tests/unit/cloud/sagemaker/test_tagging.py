@@ -1,20 +1,15 @@
 """Tags, by ARN."""
 
-import asyncio
-from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from tests.unit.cloud.sagemaker.scenario import run
 
 from windtunnel.cloud.errors import InvalidError, NotFoundError, UnsupportedError
 
 # The fixture's types live in conftest.py, which no module can import.
 OpenRooms = Any
 _ARN = "arn:aws:sagemaker:us-east-1:000000000000"
-
-
-def _run(scenario: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(scenario)
 
 
 def _tags(**tags: str) -> list[dict[str, str]]:
@@ -37,7 +32,7 @@ def test_tags_are_added_overwritten_listed_and_deleted(open_rooms: OpenRooms) ->
                 assert added == {"tags": _tags(a="1", b="3", c="4")}
                 assert left == {"tags": _tags(b="3", c="4")}
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_tags_given_at_creation_are_there(open_rooms: OpenRooms) -> None:
@@ -56,7 +51,7 @@ def test_tags_given_at_creation_are_there(open_rooms: OpenRooms) -> None:
 
         assert listed == {"tags": _tags(owner="me")}
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_tagging_does_not_count_as_modifying(open_rooms: OpenRooms) -> None:
@@ -72,7 +67,7 @@ def test_tagging_does_not_count_as_modifying(open_rooms: OpenRooms) -> None:
 
         assert after == before
 
-    _run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -110,7 +105,7 @@ def test_an_arn_that_names_nothing_here_is_refused(
                     await rooms.call(operation, resource_arn=arn, **more)
                 assert words in str(caught.value)
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_a_resource_has_fifty_tags_at_most(open_rooms: OpenRooms) -> None:
@@ -128,4 +123,4 @@ def test_a_resource_has_fifty_tags_at_most(open_rooms: OpenRooms) -> None:
             with pytest.raises(InvalidError, match="NextToken"):
                 await rooms.call("ListTags", resource_arn=arn, next_token="x")
 
-    _run(scenario())
+    run(scenario())

@@ -1,10 +1,10 @@
 """Changes of endpoints that serve: new configs, other weights, more and fewer instances."""
 
 import asyncio
-from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from tests.unit.cloud.sagemaker.scenario import run, until
 
 from windtunnel.cloud.errors import ConflictError, InvalidError, NotFoundError
 from windtunnel.cloud.sagemaker.errors import LimitExceededError
@@ -12,17 +12,6 @@ from windtunnel.core import limits
 
 # The fixture's types live in conftest.py, which no module can import.
 OpenRooms = Any
-_PATIENCE_S = 20.0
-
-
-def _run(scenario: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(scenario)
-
-
-async def _until(condition: Any) -> None:
-    async with asyncio.timeout(_PATIENCE_S):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 def _variant(name: str, model: str, count: int = 1, weight: float = 1.0) -> dict[str, Any]:
@@ -85,7 +74,7 @@ def test_variants_share_requests_by_their_weights(open_rooms: OpenRooms) -> None
         ]
         assert [each["current_weight"] for each in described["production_variants"]] == [9.0, 1.0]
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_a_random_variant_is_routed_so(open_rooms: OpenRooms) -> None:
@@ -105,7 +94,7 @@ def test_a_random_variant_is_routed_so(open_rooms: OpenRooms) -> None:
 
             assert [each.is_random for each in rooms.router.routes["e"]] == [True, False]
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_the_old_fleet_serves_until_the_new_one_is_whole(open_rooms: OpenRooms) -> None:
@@ -120,9 +109,9 @@ def test_the_old_fleet_serves_until_the_new_one_is_whole(open_rooms: OpenRooms) 
             rooms.fleet.hold()
             rooms.journal.clear()
             await _update(rooms, "new")
-            await _until(lambda: len(rooms.fleet.specs) == 4)
+            await until(lambda: len(rooms.fleet.specs) == 4)
             rooms.fleet.allow()
-            await _until(lambda: len(rooms.fleet.instances) == 3)
+            await until(lambda: len(rooms.fleet.instances) == 3)
             during = await rooms.call("DescribeEndpoint", endpoint_name="e")
             assert rooms.router.instance_ids("e") == old
             rooms.router.idle.clear()
@@ -132,7 +121,7 @@ def test_the_old_fleet_serves_until_the_new_one_is_whole(open_rooms: OpenRooms) 
             # What is in flight to the old fleet is not cut off.
             assert len(rooms.fleet.running) == 4
             rooms.router.idle.set()
-            await _until(lambda: len(rooms.fleet.running) == 2)
+            await until(lambda: len(rooms.fleet.running) == 2)
 
         assert (during["endpoint_status"], during["endpoint_config_name"]) == (
             "Updating",
@@ -152,7 +141,7 @@ def test_the_old_fleet_serves_until_the_new_one_is_whole(open_rooms: OpenRooms) 
             "publish e 2",
         ]
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_an_update_that_fails_leaves_the_old_fleet_and_says_why(open_rooms: OpenRooms) -> None:
@@ -166,13 +155,13 @@ def test_an_update_that_fails_leaves_the_old_fleet_and_says_why(open_rooms: Open
             await rooms.create_config("new", instance_count=3)
             rooms.fleet.hold()
             await _update(rooms, "new")
-            await _until(lambda: len(rooms.fleet.specs) == 4)
+            await until(lambda: len(rooms.fleet.specs) == 4)
             rooms.fleet.allow()
-            await _until(lambda: len(rooms.fleet.instances) == 2)
+            await until(lambda: len(rooms.fleet.instances) == 2)
             rooms.fleet.refusals.append("the archive is damaged.")
             rooms.fleet.allow()
             failed = await rooms.wait_status("e", "InService")
-            await _until(lambda: len(rooms.fleet.running) == 1)
+            await until(lambda: len(rooms.fleet.running) == 1)
             routed = rooms.router.instance_ids("e")
             # A change that succeeds has nothing more to explain.
             rooms.fleet.allow(10)
@@ -185,7 +174,7 @@ def test_an_update_that_fails_leaves_the_old_fleet_and_says_why(open_rooms: Open
         assert mended["endpoint_config_name"] == "new"
         assert mended["failure_reason"] is None
 
-    _run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -232,7 +221,7 @@ def test_variant_properties_are_retained_as_asked(
         assert (a["current_instance_count"], a["current_weight"]) == expected
         assert (new["variant_name"], new["current_instance_count"]) == ("new", 1)
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_instances_are_added_one_by_one_and_taken_away(open_rooms: OpenRooms) -> None:
@@ -243,15 +232,15 @@ def test_instances_are_added_one_by_one_and_taken_away(open_rooms: OpenRooms) ->
             await _two_variants(rooms)
             rooms.fleet.hold()
             await _rescale(rooms, a={"desired_instance_count": 3})
-            await _until(lambda: len(rooms.fleet.specs) == 4)
+            await until(lambda: len(rooms.fleet.specs) == 4)
             rooms.fleet.allow()
-            await _until(lambda: len(rooms.router.instance_ids("e")) == 3)
+            await until(lambda: len(rooms.router.instance_ids("e")) == 3)
             during = await rooms.call("DescribeEndpoint", endpoint_name="e")
             rooms.fleet.allow()
             grown = await rooms.wait_status("e", "InService")
             await _rescale(rooms, a={"desired_instance_count": 1})
             shrunk = await rooms.wait_status("e", "InService")
-            await _until(lambda: len(rooms.fleet.running) == 2)
+            await until(lambda: len(rooms.fleet.running) == 2)
 
             assert during["endpoint_status"] == "Updating"
             assert _capacities(during) == {"a": (2, 3), "b": (1, 1)}
@@ -260,7 +249,7 @@ def test_instances_are_added_one_by_one_and_taken_away(open_rooms: OpenRooms) ->
             assert _capacities(shrunk) == {"a": (1, 1), "b": (1, 1)}
             assert len(rooms.router.instance_ids("e")) == 2
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_weights_move_requests_and_nothing_else(open_rooms: OpenRooms) -> None:
@@ -279,7 +268,7 @@ def test_weights_move_requests_and_nothing_else(open_rooms: OpenRooms) -> None:
             ]
             assert len(rooms.fleet.specs) == 2
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_capacity_that_does_not_come_is_rolled_back(open_rooms: OpenRooms) -> None:
@@ -291,13 +280,13 @@ def test_capacity_that_does_not_come_is_rolled_back(open_rooms: OpenRooms) -> No
             before = rooms.router.instance_ids("e")
             rooms.fleet.hold()
             await _rescale(rooms, a={"desired_instance_count": 3, "desired_weight": 1.0})
-            await _until(lambda: len(rooms.fleet.specs) == 4)
+            await until(lambda: len(rooms.fleet.specs) == 4)
             rooms.fleet.allow()
-            await _until(lambda: len(rooms.fleet.instances) == 3)
+            await until(lambda: len(rooms.fleet.instances) == 3)
             rooms.fleet.refusals.append("no memory is left.")
             rooms.fleet.allow()
             described = await rooms.wait_status("e", "InService")
-            await _until(lambda: len(rooms.fleet.running) == 2)
+            await until(lambda: len(rooms.fleet.running) == 2)
 
             assert described["failure_reason"].endswith("no memory is left.")
             assert _capacities(described) == {"a": (1, 1), "b": (1, 1)}
@@ -310,7 +299,7 @@ def test_capacity_that_does_not_come_is_rolled_back(open_rooms: OpenRooms) -> No
                 "commit endpoint e InService",
             ]
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_what_is_ill_leaves_first(open_rooms: OpenRooms) -> None:
@@ -324,12 +313,12 @@ def test_what_is_ill_leaves_first(open_rooms: OpenRooms) -> None:
             ill.turn(is_healthy=False)
             await _rescale(rooms, AllTraffic={"desired_instance_count": 1})
             described = await rooms.wait_status("e", "InService")
-            await _until(lambda: ill.is_stopped)
+            await until(lambda: ill.is_stopped)
 
             assert _capacities(described) == {"AllTraffic": (1, 1)}
             assert rooms.router.instance_ids("e") == [well.id]
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_requests_can_be_moved_off_a_variant_that_is_lost(open_rooms: OpenRooms) -> None:
@@ -355,7 +344,7 @@ def test_requests_can_be_moved_off_a_variant_that_is_lost(open_rooms: OpenRooms)
             assert weights[lost] == 0.0
             assert weights[serving] > 0
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_a_failed_update_keeps_what_still_serves(open_rooms: OpenRooms) -> None:
@@ -373,9 +362,9 @@ def test_a_failed_update_keeps_what_still_serves(open_rooms: OpenRooms) -> None:
         async with open_rooms(prepare) as rooms:
             await rooms.wait_status("e", "InService")
             before = rooms.router.instance_ids("e")
-            await _until(lambda: len(rooms.fleet.specs) == 3)
+            await until(lambda: len(rooms.fleet.specs) == 3)
             await _update(rooms, "c2")
-            await _until(lambda: len(rooms.fleet.specs) == 4)
+            await until(lambda: len(rooms.fleet.specs) == 4)
             rooms.fleet.refusals.append("new")
             rooms.fleet.allow()
             after = await rooms.wait_status("e", "InService")
@@ -385,7 +374,7 @@ def test_a_failed_update_keeps_what_still_serves(open_rooms: OpenRooms) -> None:
             assert after["failure_reason"].endswith("new")
             assert before[0] in rooms.router.instance_ids("e")
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_a_newcomer_that_falls_ill_is_waited_for(open_rooms: OpenRooms) -> None:
@@ -399,11 +388,11 @@ def test_a_newcomer_that_falls_ill_is_waited_for(open_rooms: OpenRooms) -> None:
             await rooms.create_config("new", instance_count=2)
             rooms.fleet.hold(1)
             await _update(rooms, "new")
-            await _until(lambda: len(rooms.fleet.instances) == 2)
+            await until(lambda: len(rooms.fleet.instances) == 2)
             early = rooms.fleet.instances[1]
             early.turn(is_healthy=False)
             rooms.fleet.allow()
-            await _until(lambda: len(rooms.fleet.instances) == 3)
+            await until(lambda: len(rooms.fleet.instances) == 3)
             await asyncio.sleep(3 * limits.PING_INTERVAL_STARTING_S)
             during = (await rooms.status("e"), rooms.router.instance_ids("e"))
             early.turn(is_healthy=True)
@@ -412,7 +401,7 @@ def test_a_newcomer_that_falls_ill_is_waited_for(open_rooms: OpenRooms) -> None:
             assert during == ("Updating", old)
             assert len(rooms.router.instance_ids("e")) == 2
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_an_update_whose_old_fleet_is_lost_too_fails_the_endpoint(open_rooms: OpenRooms) -> None:
@@ -425,7 +414,7 @@ def test_an_update_whose_old_fleet_is_lost_too_fails_the_endpoint(open_rooms: Op
             await rooms.create_config("new")
             rooms.fleet.hold()
             await _update(rooms, "new")
-            await _until(lambda: len(rooms.fleet.specs) == 2)
+            await until(lambda: len(rooms.fleet.specs) == 2)
         async with open_rooms(lambda fleet: fleet.refusals.extend(["old", "new"])) as rooms:
             failed = await rooms.wait_status("e", "Failed")
             await rooms.call("DeleteEndpoint", endpoint_name="e")
@@ -434,7 +423,7 @@ def test_an_update_whose_old_fleet_is_lost_too_fails_the_endpoint(open_rooms: Op
             assert failed["endpoint_config_name"] == "e-config"
             assert rooms.router.routes == {}
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_one_change_at_a_time(open_rooms: OpenRooms) -> None:
@@ -462,7 +451,7 @@ def test_one_change_at_a_time(open_rooms: OpenRooms) -> None:
         )
         assert described["endpoint_config_name"] == "c2"
 
-    _run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -492,7 +481,7 @@ def test_a_failed_endpoint_cannot_be_updated(
             with pytest.raises(ConflictError, match="can only be deleted"):
                 await rooms.call(operation, endpoint_name="e", **request_)
 
-    _run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -519,7 +508,7 @@ def test_a_change_that_cannot_be_is_refused_and_changes_nothing(
                 await _rescale(rooms, **desired)
             assert await rooms.status("e") == "InService"
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_an_update_needs_both_configs(open_rooms: OpenRooms) -> None:
@@ -537,7 +526,7 @@ def test_an_update_needs_both_configs(open_rooms: OpenRooms) -> None:
 
             assert await rooms.status("e") == "InService"
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_an_update_is_taken_up_again_after_a_restart(open_rooms: OpenRooms) -> None:
@@ -549,13 +538,13 @@ def test_an_update_is_taken_up_again_after_a_restart(open_rooms: OpenRooms) -> N
             await _config(rooms, "c2", _variant("a", "m", count=2))
             rooms.fleet.hold()
             await _update(rooms, "c2")
-            await _until(lambda: len(rooms.fleet.specs) == 4)
+            await until(lambda: len(rooms.fleet.specs) == 4)
         async with open_rooms(lambda fleet: fleet.hold()) as rooms:
             assert await rooms.status("e") == "Updating"
-            await _until(lambda: len(rooms.fleet.specs) == 2)
+            await until(lambda: len(rooms.fleet.specs) == 2)
             rooms.fleet.allow(2)
-            await _until(lambda: len(rooms.router.instance_ids("e")) == 2)
-            await _until(lambda: len(rooms.fleet.specs) == 4)
+            await until(lambda: len(rooms.router.instance_ids("e")) == 2)
+            await until(lambda: len(rooms.fleet.specs) == 4)
             during = await rooms.call("DescribeEndpoint", endpoint_name="e")
             rooms.fleet.allow(2)
             after = await rooms.wait_status("e", "InService")
@@ -564,7 +553,7 @@ def test_an_update_is_taken_up_again_after_a_restart(open_rooms: OpenRooms) -> N
             assert after["endpoint_config_name"] == "c2"
             assert _capacities(after) == {"a": (2, 2)}
 
-    _run(scenario())
+    run(scenario())
 
 
 def test_lost_instances_do_not_hold_up_an_update(
@@ -583,15 +572,15 @@ def test_lost_instances_do_not_hold_up_an_update(
 
         async with open_rooms(prepare) as rooms:
             await rooms.wait_status("e", "InService")
-            await _until(lambda: len(rooms.fleet.specs) == 3)
+            await until(lambda: len(rooms.fleet.specs) == 3)
             await rooms.create_model("m2")
             await _config(rooms, "c2", _variant("a", "m2"))
             await _update(rooms, "c2")
-            await _until(lambda: len(rooms.fleet.specs) == 4)
+            await until(lambda: len(rooms.fleet.specs) == 4)
             rooms.fleet.allow(5)
             after = await rooms.wait_status("e", "InService")
 
             assert _capacities(after) == {"a": (1, 1)}
             assert rooms.fleet.cancelled_count == 1
 
-    _run(scenario())
+    run(scenario())
