@@ -8,22 +8,17 @@ small body to the same server from 8 users; the server is `echo_server.py`.
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from windtunnel.aws import sigv4
-from windtunnel.lab.load.conductor import Conductor
-from windtunnel.lab.load.plan import Plan, closed_schedule
+from benchmarks.load_process import BODY, echo, measure
+from windtunnel.lab.load.plan import closed_schedule
 
 _USERS = 8
 _LENGTH_S = 5.0
-_BODY = b'{"instances": [[1.0, 2.0, 3.0]]}'
 # The same request for each peer; each prints its requests a second and its processor time.
 _BOTO3 = """
 import json, sys, threading, time
@@ -68,7 +63,7 @@ def stop(environment, **_):
 
 def main() -> Iterator[str]:
     """Yield a Markdown table: requests a second and processor time a request."""
-    with _echo() as url:
+    with echo() as url:
         rows = [
             ("`windtunnel load`, 1 process, signed", *_windtunnel(url)),
             ("Locust FastHttpUser, 1 process, unsigned", *_locust(url)),
@@ -80,44 +75,16 @@ def main() -> Iterator[str]:
         yield f"| {name} | {rate:,.0f} | {cost_s * 1e6:,.0f} µs |"
 
 
-class _Keys:
-    """A key pair that lasts."""
-
-    def credentials_expire_within(self, span_s: float) -> bool:
-        """Never."""
-        del span_s
-        return False
-
-    def signing_credentials(self) -> sigv4.Credentials:
-        """Return it."""
-        return sigv4.Credentials("AKIDEXAMPLE", "secret")
-
-
 def _windtunnel(url: str) -> tuple[float, float]:
-    with tempfile.NamedTemporaryFile() as payload:
-        payload.write(_BODY)
-        payload.flush()
-        plan = Plan(
-            endpoint_name="unet",
-            url=url,
-            region="us-east-1",
-            payload_path=payload.name,
-            payload_bytes=len(_BODY),
-            payload_sha256=sigv4.payload_hash(_BODY),
-            content_type="application/json",
-            accept=None,
-            schedule=closed_schedule(
-                users=_USERS, spawn_rate_per_s=None, warmup_s=0, duration_s=_LENGTH_S
-            ),
-            processes=1,
-            objectives=(),
-        )
-        (worker,) = Conductor(plan, _Keys(), lambda _tick: None).run().workers
+    schedule = closed_schedule(
+        users=_USERS, spawn_rate_per_s=None, warmup_s=0, duration_s=_LENGTH_S
+    )
+    (worker,) = measure(url, schedule).workers
     return worker.requests / worker.end_s, worker.cpu_share * worker.end_s / worker.requests
 
 
 def _boto3(url: str) -> tuple[float, float]:
-    words = [sys.executable, "-c", _BOTO3, url, str(_USERS), str(_LENGTH_S), _BODY.decode()]
+    words = [sys.executable, "-c", _BOTO3, url, str(_USERS), str(_LENGTH_S), BODY.decode()]
     return _told(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
 
 
@@ -130,7 +97,7 @@ def _locust(url: str) -> tuple[float, float]:
                 *(sys.executable, "-m", "locust", "-f", str(file), "--headless", "-H", url),
                 *("-u", str(_USERS), "-r", str(_USERS), "-t", f"{_LENGTH_S:.0f}s"),
             ],
-            env={**os.environ, "BODY": _BODY.decode()},
+            env={**os.environ, "BODY": BODY.decode()},
             check=True,
             capture_output=True,
             text=True,
@@ -142,28 +109,6 @@ def _locust(url: str) -> tuple[float, float]:
 def _told(output: str) -> tuple[float, float]:
     rate, cost_s = json.loads(output.strip().splitlines()[0])
     return rate, cost_s
-
-
-@contextmanager
-def _echo() -> Iterator[str]:
-    """Run the echo server; yield its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("echo_server.py"))],
-        env={**os.environ, "SAGEMAKER_BIND_TO_PORT": str(port)},
-    )
-    try:
-        for _ in range(500):
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                time.sleep(0.02)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
 
 
 if __name__ == "__main__":

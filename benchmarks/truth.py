@@ -16,13 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.generator import _BODY, _echo, _Keys
-from windtunnel.aws import sigv4
+from benchmarks.load_process import BODY, echo, measure
 from windtunnel.lab.load import arrivals
-from windtunnel.lab.load.conductor import Conductor
 from windtunnel.lab.load.open_schedule import OpenSchedule, open_schedule
-from windtunnel.lab.load.plan import Plan
-from windtunnel.lab.measurement import Measurement
 from windtunnel.lab.summary import percentile
 
 _SERVICE_S = 0.02
@@ -96,7 +92,7 @@ def _truth() -> Iterator[str]:
     schedule = _schedule(_RATE_RPS, "poisson", warmup_s=0.0, length_s=_LENGTH_S)
     exact = _exact(schedule)
     with _queue() as url:
-        measured = _run(url, schedule)
+        measured = measure(url, schedule)
     open_loop = [percentile(measured.done_s - measured.due_s, share) for share in _SHARES]
     with _queue() as url:
         closed_loop = _locust(url)
@@ -131,9 +127,9 @@ def _lag() -> Iterator[str]:
     yield "|---|---|---|"
     schedule = _schedule(_LAG_RATE_RPS, "constant", warmup_s=1.0, length_s=5.0)
     medians, late, idle, shares = [], [], [], []
-    with _echo() as url:
+    with echo() as url:
         for _ in range(_ROUNDS):
-            measured = _run(url, schedule)
+            measured = measure(url, schedule)
             lag_s = (measured.sent_s - measured.due_s)[measured.due_s >= schedule.warmup_s]
             medians.append(percentile(lag_s, 0.5))
             late.append(percentile(lag_s, 0.99))
@@ -163,31 +159,11 @@ def _schedule(rate_rps: float, spacing: str, *, warmup_s: float, length_s: float
     )
 
 
-def _run(url: str, schedule: OpenSchedule) -> Measurement:
-    with tempfile.NamedTemporaryFile() as payload:
-        payload.write(_BODY)
-        payload.flush()
-        plan = Plan(
-            endpoint_name="unet",
-            url=url,
-            region="us-east-1",
-            payload_path=payload.name,
-            payload_bytes=len(_BODY),
-            payload_sha256=sigv4.payload_hash(_BODY),
-            content_type="application/json",
-            accept=None,
-            schedule=schedule,
-            processes=1,
-            objectives=(),
-        )
-        return Conductor(plan, _Keys(), lambda _tick: None).run()
-
-
 def _locust(url: str) -> list[float]:
     users = 10
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "locustfile.py"
-        words = {"rate": _RATE_RPS, "users": users, "body": _BODY.decode(), "shares": _SHARES}
+        words = {"rate": _RATE_RPS, "users": users, "body": BODY.decode(), "shares": _SHARES}
         file.write_text(_LOCUST.format(**words))
         done = subprocess.run(
             [
