@@ -31,6 +31,8 @@ class Asked:
     action: str
     headers: dict[str, str]
     body: bytes
+    # The client's port: what came over one connection has the same.
+    port: int
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault of the fake
@@ -153,7 +155,10 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         target = headers.get("x-amz-target", "")
         path = urlsplit(self.path).path
-        asked = Asked(self.command, self.path, target.rpartition(".")[2], headers, body)
+        asked = Asked(
+            *(self.command, self.path, target.rpartition(".")[2], headers, body),
+            port=self.client_address[1],
+        )
         if not target:
             asked.action = "InvokeEndpoint" if path.endswith("/invocations") else self._s3_action()
             if path == "/":
