@@ -9,6 +9,7 @@ from windtunnel.cli import asking, options
 
 
 def clean(
+    where: options.Where,
     endpoint_name: Annotated[
         str | None,
         typer.Option(
@@ -28,11 +29,6 @@ def clean(
     ] = None,
     yes: options.YesOption = False,  # noqa: FBT002
     as_json: options.JsonOption = False,  # noqa: FBT002
-    home: options.HomeOption = None,
-    cloud: options.CloudOption = "local",
-    profile: options.ProfileOption = None,
-    region: options.RegionOption = None,
-    endpoint_url: options.EndpointUrlOption = None,
 ) -> None:
     """Delete the endpoints, configurations, models and uploads that Windtunnel made.
 
@@ -48,9 +44,7 @@ def clean(
 
     if endpoint_name is not None:
         check_endpoint_name(endpoint_name)
-    target = options.open_target(
-        home=home, cloud=cloud, profile=profile, region=region, endpoint_url=endpoint_url
-    )
+    target = where.open()
     inventory = cleaning.find(target, endpoint_name, bucket)
     lines = inventory.lines()
     if not lines:

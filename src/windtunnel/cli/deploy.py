@@ -75,6 +75,7 @@ _BucketOption = Annotated[
 def deploy(
     archive: _ArchiveArgument,
     endpoint_name: _EndpointNameOption,
+    where: options.Where,
     env: _EnvironmentOption = None,
     instance_type: _InstanceTypeOption = "ml.c5.large",
     instance_count: _InstanceCountOption = 1,
@@ -83,11 +84,6 @@ def deploy(
     bucket: _BucketOption = None,
     yes: options.YesOption = False,  # noqa: FBT002
     as_json: options.JsonOption = False,  # noqa: FBT002
-    home: options.HomeOption = None,
-    cloud: options.CloudOption = "local",
-    profile: options.ProfileOption = None,
-    region: options.RegionOption = None,
-    endpoint_url: options.EndpointUrlOption = None,
 ) -> None:
     """Upload a model, create its endpoint and wait until it is in service.
 
@@ -121,10 +117,8 @@ def deploy(
         role=role,
         bucket=bucket,
     )
-    check_order(order, cloud=cloud)
-    target = options.open_target(
-        home=home, cloud=cloud, profile=profile, region=region, endpoint_url=endpoint_url
-    )
+    check_order(order, cloud=where.cloud)
+    target = where.open()
     progress = StderrProgress()
     work = Deployment(target, order, progress)
     work.prepare()

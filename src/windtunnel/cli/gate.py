@@ -1,6 +1,7 @@
 """The options by which a command is a gate in a pipeline."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from windtunnel.lab.gate import GateFiles
+    from windtunnel.lab.run_directory import Run
 
 _GATE = "In a pipeline"
 # Set by GitHub Actions: the file whose Markdown is shown on the page of the job.
@@ -48,11 +50,26 @@ SummaryMarkdownOption = Annotated[
 ]
 
 
-def files(junit: Path | None, summary_markdown: Path | None, out: Path) -> "GateFiles":
-    """Return the files a pipeline wants, once it is known that they can be written."""
-    from windtunnel.lab.gate import GateFiles
+@dataclass(frozen=True)
+class Gate:
+    """What a run is held to, and who is told."""
 
-    job_summary = os.environ.get(_JOB_SUMMARY)
-    found = GateFiles(junit, summary_markdown, Path(job_summary) if job_summary else None)
-    found.check(out)
-    return found
+    baseline: BaselineOption = None
+    junit: JunitOption = None
+    summary_markdown: SummaryMarkdownOption = None
+
+    def read_baseline(self) -> "Run | None":
+        """Return the run that this one is held to, if any."""
+        from windtunnel.lab import baseline as baselines
+
+        return None if self.baseline is None else baselines.read(self.baseline)
+
+    def files(self, out: Path) -> "GateFiles":
+        """Return the files a pipeline wants, once it is known that they can be written."""
+        from windtunnel.lab.gate import GateFiles
+
+        job_summary = os.environ.get(_JOB_SUMMARY)
+        wanted = Path(job_summary) if job_summary else None
+        found = GateFiles(self.junit, self.summary_markdown, wanted)
+        found.check(out)
+        return found

@@ -13,13 +13,9 @@ def invoke(
         str, typer.Argument(metavar="ENDPOINT", help="The endpoint's name.", show_default=False)
     ],
     payload: options.PayloadOption,
+    where: options.Where,
     content_type: options.ContentTypeOption = None,
     accept: options.AcceptOption = None,
-    home: options.HomeOption = None,
-    cloud: options.CloudOption = "local",
-    profile: options.ProfileOption = None,
-    region: options.RegionOption = None,
-    endpoint_url: options.EndpointUrlOption = None,
 ) -> None:
     """Send one request and write the answer to stdout, byte for byte.
 
@@ -34,9 +30,7 @@ def invoke(
 
     check_endpoint_name(endpoint_name)
     body = read_payload(payload, content_type)
-    target = options.open_target(
-        home=home, cloud=cloud, profile=profile, region=region, endpoint_url=endpoint_url
-    )
+    target = where.open()
     answer = invocation.invoke(target, endpoint_name, body, accept)
     sys.stdout.buffer.write(answer)
     sys.stdout.buffer.flush()

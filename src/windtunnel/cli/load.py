@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from windtunnel.cli import gate, options, schedules
+from windtunnel.cli import gate as gates
+from windtunnel.cli import options, schedules
 
 if TYPE_CHECKING:
     from windtunnel.lab.gate import GateFiles
@@ -50,31 +51,14 @@ def load(
     endpoint_name: _EndpointArgument,
     payload: options.PayloadOption,
     out: _OutOption,
-    users: schedules.UsersOption = None,
-    rate: schedules.RateOption = None,
-    stages: schedules.StagesOption = None,
-    trace: schedules.TraceOption = None,
-    duration: schedules.DurationOption = None,
+    when: schedules.When,
+    gate: gates.Gate,
+    where: options.Where,
     content_type: options.ContentTypeOption = None,
     accept: options.AcceptOption = None,
-    spawn_rate: schedules.SpawnRateOption = None,
-    arrivals: schedules.ArrivalsOption = None,
-    seed: schedules.SeedOption = None,
-    trace_from: schedules.TraceFromOption = None,
-    trace_scale: schedules.TraceScaleOption = None,
-    trace_speed: schedules.TraceSpeedOption = None,
     processes: _ProcessesOption = 1,
-    warmup: schedules.WarmupOption = None,
     slo: _SloOption = None,
-    baseline: gate.BaselineOption = None,
-    junit: gate.JunitOption = None,
-    summary_markdown: gate.SummaryMarkdownOption = None,
     as_json: options.JsonOption = False,  # noqa: FBT002
-    home: options.HomeOption = None,
-    cloud: options.CloudOption = "local",
-    profile: options.ProfileOption = None,
-    region: options.RegionOption = None,
-    endpoint_url: options.EndpointUrlOption = None,
 ) -> None:
     """Put load on an endpoint and measure throughput and latency.
 
@@ -94,7 +78,6 @@ def load(
     (the generator fell behind or dropped arrivals) and has no verdict; 4 it
     could not run; 130 interrupted.
     """
-    from windtunnel.lab import baseline as baselines
     from windtunnel.lab import objectives
     from windtunnel.lab.load import run
     from windtunnel.lab.order import check_endpoint_name
@@ -102,30 +85,14 @@ def load(
     from windtunnel.lab.run_directory import RunDirectory
 
     check_endpoint_name(endpoint_name)
-    schedule = schedules.schedule_of(
-        users=users,
-        rate=rate,
-        stages=stages,
-        trace=trace,
-        duration=duration,
-        spawn_rate=spawn_rate,
-        arrivals=arrivals,
-        seed=seed,
-        trace_from=trace_from,
-        trace_scale=trace_scale,
-        trace_speed=trace_speed,
-        warmup=warmup,
-        processes=processes,
-    )
+    schedule = when.schedule(processes)
     body = read_payload(payload, content_type)
     directory = RunDirectory(out)
     directory.check()
-    held_to = None if baseline is None else baselines.read(baseline)
-    files = gate.files(junit, summary_markdown, out)
+    held_to = gate.read_baseline()
+    files = gate.files(out)
     prepared = run.prepare(
-        options.open_target(
-            home=home, cloud=cloud, profile=profile, region=region, endpoint_url=endpoint_url
-        ),
+        where.open(),
         endpoint_name,
         body,
         accept=accept,

@@ -12,6 +12,7 @@ import typer
 
 from windtunnel import __version__
 from windtunnel.cli import clean, container, deploy, env, invoke, load, report, run, sample, up
+from windtunnel.cli.groups import grouped
 from windtunnel.core.errors import NotReadyError, WindtunnelError
 
 # 128 + SIGPIPE.
@@ -47,11 +48,11 @@ app.command()(env.env)
 # What follows the command is the command's, `--` or not.
 app.command(context_settings={"allow_interspersed_args": False})(run.run)
 app.command()(container.container)
-app.command()(deploy.deploy)
-app.command()(invoke.invoke)
-app.command()(load.load)
+app.command()(grouped(deploy.deploy))
+app.command()(grouped(invoke.invoke))
+app.command()(grouped(load.load))
 app.command()(report.report)
-app.command()(clean.clean)
+app.command()(grouped(clean.clean))
 app.add_typer(sample.app, name="sample")
 
 

@@ -1,9 +1,10 @@
 """Options that several commands share, each declared once.
 
-Every command that reaches an account takes the five options below and hands them to `open_target`,
-which also says first what AWS account is meant.
+Every command that reaches an account takes the group `Where`, and opens it: what AWS account is
+meant is said first.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -87,23 +88,22 @@ AcceptOption = Annotated[
 ]
 
 
-def open_target(
-    *,
-    home: Path | None,
-    cloud: str,
-    profile: str | None,
-    region: str | None,
-    endpoint_url: str | None,
-) -> "Target":
-    """Return the target the options name; say on stderr which account, where it is AWS."""
-    from windtunnel.lab import target
+@dataclass(frozen=True)
+class Where:
+    """Whose endpoints are meant: the local cloud of a home, or an AWS account."""
 
-    opened = target.open_target(
-        target.TargetOptions(
-            cloud=cloud, home=home, profile=profile, region=region, endpoint_url=endpoint_url
-        )
-    )
-    if opened.kind == "aws":
-        address = opened.endpoint_url or "AWS's own addresses"
-        typer.echo(f"account {opened.account}, region {opened.region}, {address}", err=True)
-    return opened
+    home: HomeOption = None
+    cloud: CloudOption = "local"
+    profile: ProfileOption = None
+    region: RegionOption = None
+    endpoint_url: EndpointUrlOption = None
+
+    def open(self) -> "Target":
+        """Return the target the options name; say on stderr which account, where it is AWS."""
+        from windtunnel.lab import target
+
+        opened = target.open_target(target.TargetOptions(**self.__dict__))
+        if opened.kind == "aws":
+            address = opened.endpoint_url or "AWS's own addresses"
+            typer.echo(f"account {opened.account}, region {opened.region}, {address}", err=True)
+        return opened

@@ -5,6 +5,7 @@ other kind is refused by name, as it would else be ignored.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -145,57 +146,76 @@ TraceSpeedOption = Annotated[
 ]
 
 
-def schedule_of(
-    *,
-    users: int | None,
-    rate: float | None,
-    stages: str | None,
-    trace: Path | None,
-    duration: str | None,
-    spawn_rate: float | None,
-    arrivals: str | None,
-    seed: int | None,
-    trace_from: str | None,
-    trace_scale: float | None,
-    trace_speed: float | None,
-    warmup: str | None,
-    processes: int,
-) -> "Schedule":
-    """Return the schedule that the options name, or say which of them do not go together."""
-    from windtunnel.core.errors import UsageError
-    from windtunnel.lab.load import plan
-    from windtunnel.lab.load.open_schedule import open_schedule
-    from windtunnel.lab.quantities import parse_duration
+@dataclass(frozen=True)
+class When:
+    """When requests are sent, as the command line says it."""
 
-    load = _the_one({"--users": users, "--rate": rate, "--stages": stages, "--trace": trace})
-    is_closed = load == "--users"
-    of_a_trace = {
-        "--trace-from": trace_from,
-        "--trace-scale": trace_scale,
-        "--trace-speed": trace_speed,
-    }
-    _refuse(load, {"--spawn-rate": spawn_rate} if not is_closed else {"--arrivals": arrivals})
-    _refuse(load, {} if load == "--trace" else of_a_trace)
-    if seed is not None and arrivals != "poisson":
-        raise UsageError("--seed goes with --arrivals poisson.")
-    warmup_s = None if warmup is None else parse_duration(warmup, "--warmup")
-    duration_s = None if duration is None else parse_duration(duration, "--duration")
-    if is_closed:
-        assert users is not None
-        closed = _closed(users, spawn_rate, warmup_s, duration_s)
-        plan.check_processes(processes, users)
-        return closed
-    plan.check_processes(processes, None)
-    return open_schedule(
-        rate_per_s=rate,
-        stages=stages,
-        trace=_trace(trace, trace_from, trace_scale, trace_speed),
-        arrivals=arrivals or "constant",
-        seed=seed or 0,
-        warmup_s=warmup_s,
-        duration_s=duration_s,
-        processes=processes,
-    )
+    users: UsersOption = None
+    rate: RateOption = None
+    stages: StagesOption = None
+    trace: TraceOption = None
+    duration: DurationOption = None
+    spawn_rate: SpawnRateOption = None
+    arrivals: ArrivalsOption = None
+    seed: SeedOption = None
+    trace_from: TraceFromOption = None
+    trace_scale: TraceScaleOption = None
+    trace_speed: TraceSpeedOption = None
+    warmup: WarmupOption = None
+
+    def schedule(self, processes: int) -> "Schedule":
+        """Return the schedule that the options name, or say which of them do not go together."""
+        from windtunnel.core.errors import UsageError
+        from windtunnel.lab.load import plan
+        from windtunnel.lab.load.open_schedule import open_schedule
+        from windtunnel.lab.quantities import parse_duration
+
+        load = self._check()
+        if self.seed is not None and self.arrivals != "poisson":
+            raise UsageError("--seed goes with --arrivals poisson.")
+        warmup_s = None if self.warmup is None else parse_duration(self.warmup, "--warmup")
+        duration_s = None if self.duration is None else parse_duration(self.duration, "--duration")
+        if load == "--users":
+            assert self.users is not None
+            closed = _closed(self.users, self.spawn_rate, warmup_s, duration_s)
+            plan.check_processes(processes, self.users)
+            return closed
+        plan.check_processes(processes, None)
+        return open_schedule(
+            rate_per_s=self.rate,
+            stages=self.stages,
+            trace=_trace(self.trace, self.trace_from, self.trace_scale, self.trace_speed),
+            arrivals=self.arrivals or "constant",
+            seed=self.seed or 0,
+            warmup_s=warmup_s,
+            duration_s=duration_s,
+            processes=processes,
+        )
+
+    def _check(self) -> str:
+        """Return which kind of load is asked for, if no word belongs to another kind."""
+        load = _the_one(
+            {
+                "--users": self.users,
+                "--rate": self.rate,
+                "--stages": self.stages,
+                "--trace": self.trace,
+            }
+        )
+        if load == "--users":
+            _refuse(load, {"--arrivals": self.arrivals})
+        else:
+            _refuse(load, {"--spawn-rate": self.spawn_rate})
+        if load != "--trace":
+            _refuse(
+                load,
+                {
+                    "--trace-from": self.trace_from,
+                    "--trace-scale": self.trace_scale,
+                    "--trace-speed": self.trace_speed,
+                },
+            )
+        return load
 
 
 def _closed(

@@ -76,6 +76,8 @@ class Measurement:
     started_epoch_s: float
     is_interrupted: bool
     workers_lost: int
+    # Why our own watch ended the run early; then `is_interrupted`, too.
+    stopped_because: str | None = None
 
     @classmethod
     def of(
@@ -86,6 +88,7 @@ class Measurement:
         started_epoch_s: float,
         is_interrupted: bool,
         workers_lost: int,
+        stopped_because: str | None = None,
     ) -> Self:
         """Return a measurement from workers' raw columns: one clock, one list of error kinds."""
         examples: dict[str, str] = {}
@@ -121,6 +124,7 @@ class Measurement:
             started_epoch_s=started_epoch_s,
             is_interrupted=is_interrupted,
             workers_lost=workers_lost,
+            stopped_because=stopped_because,
         )
 
     def __len__(self) -> int:

@@ -148,6 +148,7 @@ def _conduct(
         ramp_overlap_s=max(0.0, schedule.ramp_s - window.start_s),
         other_work_share=other_work_share,
         silence=_silence(measurement, window, service_s),
+        stopped_because=measurement.stopped_because,
         arrivals_dropped=sum(worker.dropped for worker in workers),
         arrivals_missed=_missed(measurement, window, arrivals) if arrivals else 0,
     )

@@ -65,6 +65,8 @@ class Conduct:
     # Of this machine's processors, during the run.
     other_work_share: float
     silence: Silence | None
+    # Why our own watch ended the run early; then `is_interrupted`, too.
+    stopped_because: str | None = None
     # Of an open loop: those that found no connection free, and those nobody ever got to.
     arrivals_dropped: int = 0
     arrivals_missed: int = 0
@@ -110,7 +112,9 @@ def reasons(conduct: Conduct) -> list[str]:
     """Return why a run is invalid; nothing if it is not."""
     limit_s = lag_limit_s(conduct.latency_s_median)
     found = []
-    if conduct.is_interrupted:
+    if conduct.stopped_because is not None:
+        found.append(conduct.stopped_because)
+    elif conduct.is_interrupted:
         found.append("interrupted")
     if conduct.workers_lost and not conduct.is_interrupted:
         found.append(f"{_count(conduct.workers_lost, 'load process', 'load processes')} lost")

@@ -74,9 +74,19 @@ class Tick:
 class Conductor:
     """One run in the making."""
 
-    def __init__(self, plan: Plan, signer: Signer, on_tick: Callable[[Tick], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        signer: Signer,
+        on_tick: Callable[[Tick], None],
+        watch: Callable[[Tick], str | None] = lambda _tick: None,
+    ) -> None:
+        """`watch` may end the run early by saying why; what was measured is kept."""
         # Why credentials could not be renewed, if so.
         self.warnings: list[str] = []
+        # Why the run was ended early, if not by a person.
+        self.stopped_because: str | None = None
+        self._watch = watch
         self._plan = plan
         self._signer = signer
         self._credentials = signer.signing_credentials()
@@ -153,7 +163,7 @@ class Conductor:
             name = event.pop("event")
             events[name] = event
             if name == "tick":
-                self._on_tick(Tick(**event))
+                self._take(Tick(**event), head)
             elif name == "listening":
                 for _ in range(self._plan.processes):
                     worker = await self._start(directory, "worker", str(event["port"]))
@@ -161,6 +171,13 @@ class Conductor:
                     self._spawn_reader(worker.stdout)
         await head.wait()
         return events
+
+    def _take(self, tick: Tick, head: Process) -> None:
+        self._on_tick(tick)
+        if self.stopped_because is None and (why := self._watch(tick)):
+            self.stopped_because = why
+            with contextlib.suppress(ProcessLookupError):
+                head.send_signal(signal.SIGINT)
 
     async def _renew(self) -> None:
         """Renew credentials before they expire, for as long as the run goes on."""
@@ -207,6 +224,7 @@ class Conductor:
             started_epoch_s=events.get("begun", {}).get("start_epoch_s", 0.0),
             is_interrupted=outcome["is_interrupted"],
             workers_lost=outcome["workers_lost"],
+            stopped_because=self.stopped_because,
         )
 
     def _complaint(self) -> str:

@@ -53,20 +53,21 @@ class LoadRun:
         on_tick: Callable[[Tick], None],
         on_wait: Callable[[str], None],
         command: Sequence[str],
+        watch: Callable[[Tick], str | None] = lambda _tick: None,
     ) -> dict[str, Any]:
         """Send everything, write the run's directory, and return its summary.
 
         On a local cloud it waits until nobody else measures there; `on_wait` is told who does.
+        `watch` may end the run early by saying why.
         """
         home = self.target.home
         what = f"load on endpoint {self.plan.endpoint_name}"
         with measuring(home, what, on_wait) if home else nullcontext():
-            return self._execute(on_tick, command)
+            return self._execute(Conductor(self.plan, self.target, on_tick, watch), command)
 
-    def _execute(self, on_tick: Callable[[Tick], None], command: Sequence[str]) -> dict[str, Any]:
+    def _execute(self, conductor: Conductor, command: Sequence[str]) -> dict[str, Any]:
         facts = hardware.describe()
         around = Surroundings(self._own_pids())
-        conductor = Conductor(self.plan, self.target, on_tick)
         measurement = conductor.run()
         # A server on this machine that is not the home's cannot be told from other work.
         is_known = self._is_local or not is_loopback(self.plan.url)
