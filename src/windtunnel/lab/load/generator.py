@@ -28,10 +28,10 @@ from locust.runners import MasterRunner, Runner
 
 from windtunnel.aws import sigv4
 from windtunnel.core import supervision
+from windtunnel.lab.load.drivers import ClosedUser, OpenUser
 from windtunnel.lab.load.head import Head
 from windtunnel.lab.load.node import Node
 from windtunnel.lab.load.plan import ClosedSchedule, Orders
-from windtunnel.lab.load.user import ClosedUser, OpenUser
 
 # Above the instances on the same machine, which run at 0: a generator that waits for a processor
 # measures the wait. Needs to be root; -5 is a quarter of the way to the top.
