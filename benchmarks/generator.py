@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.load_process import BODY, echo, measure
-from windtunnel.lab.load.plan import closed_schedule
+from windtunnel.lab.load.closed_schedule import closed_schedule
 
 _USERS = 8
 _LENGTH_S = 5.0

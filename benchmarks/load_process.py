@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +11,9 @@ from pathlib import Path
 
 from windtunnel.aws import sigv4
 from windtunnel.lab.load.conductor import Conductor
-from windtunnel.lab.load.plan import Plan, Schedule
+from windtunnel.lab.load.plan import PayloadFacts, Plan, Schedule
 from windtunnel.lab.measurement import Measurement
+from windtunnel.lab.payload import Payload
 
 BODY = b'{"instances": [[1.0, 2.0, 3.0]]}'
 
@@ -33,23 +33,18 @@ class _Keys:
 
 def measure(url: str, schedule: Schedule) -> Measurement:
     """Send signed requests to a server as `windtunnel load` does, from one process."""
-    with tempfile.NamedTemporaryFile() as payload:
-        payload.write(BODY)
-        payload.flush()
-        plan = Plan(
-            endpoint_name="unet",
-            url=url,
-            region="us-east-1",
-            payload_path=payload.name,
-            payload_bytes=len(BODY),
-            payload_sha256=sigv4.payload_hash(BODY),
-            content_type="application/json",
-            accept=None,
-            schedule=schedule,
-            processes=1,
-            objectives=(),
-        )
-        return Conductor(plan, _Keys(), lambda _tick: None).run()
+    payload = Payload("body", BODY, "application/json", sigv4.payload_hash(BODY))
+    plan = Plan(
+        endpoint_name="unet",
+        url=url,
+        region="us-east-1",
+        payloads=(PayloadFacts.of(payload),),
+        accept=None,
+        schedule=schedule,
+        processes=1,
+        objectives=(),
+    )
+    return Conductor(plan, [BODY], _Keys()).run()
 
 
 @contextmanager

@@ -1,25 +1,28 @@
 """What a load run shows while it runs: a moving line on a terminal, else a plain one every 5 s.
 
-The numbers here are the last second's, from a sample of its requests; the run's own numbers come
-from all of them, at the end.
+The latencies here are the last second's, to three significant digits; the run's own come from every
+request, at the end.
 """
 
 import sys
+from collections import Counter
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from windtunnel.lab.load.arrivals import Arrivals
 from windtunnel.lab.load.conductor import Tick
+from windtunnel.lab.load.histogram import Histogram, merged
 from windtunnel.lab.load.plan import Schedule
 from windtunnel.lab.quantities import format_duration, format_rate
 
 _PLAIN_PERIOD_S = 5
 _BAR_WIDTH = 24
+# Of the kinds of error, so many of the most frequent.
+_KINDS_SHOWN = 2
 # A load process tells every second: twice as long without a word, and it is done.
 _TOLD_WITHIN_S = 2.0
 # A tick tells of the second before it: this one's lies before the start.
@@ -39,6 +42,7 @@ class LiveView:
         self._latest: dict[int, Tick] = {}
         self._waiting: dict[int, Tick] = {}
         self._failures = 0
+        self._kinds: Counter[str] = Counter()
         self._shown_at_s = 0.0
         self._live: Live | None = None
         self._console = Console(stderr=True, highlight=False)
@@ -60,7 +64,10 @@ class LiveView:
 
     def wait(self, holder: str) -> None:
         """Say whose measurement this one waits for."""
-        text = f"waiting for {holder}: two at once would measure each other"
+        self.note(f"waiting for {holder}: two at once would measure each other")
+
+    def note(self, text: str) -> None:
+        """Say what goes on before anything is sent."""
         if self._live is not None:
             self._live.update(Text(text))
         else:
@@ -69,6 +76,7 @@ class LiveView:
     def tick(self, tick: Tick) -> None:
         """Take one worker's last second; show the whole when every worker has told its own."""
         self._failures += tick.failures
+        self._kinds.update(tick.errors)
         if tick.at_s < _TOLD_BEFORE_START_S:
             return
         if tick.at_s > self._schedule.total_s:
@@ -106,27 +114,24 @@ class LiveView:
         )
 
     def _line(self, at_s: float, ticks: list[Tick]) -> str:
-        # Every worker samples its own second: each sample stands for as many requests as there
-        # were to a sample.
-        samples = [np.array(tick.latencies_s) for tick in ticks if tick.latencies_s]
-        latency = ""
-        if samples:
-            values = np.concatenate(samples)
-            weights = np.concatenate(
-                [
-                    np.full(len(tick.latencies_s), tick.requests / len(tick.latencies_s))
-                    for tick in ticks
-                    if tick.latencies_s
-                ]
-            )
-            p50, p95 = np.quantile(values, [0.5, 0.95], method="inverted_cdf", weights=weights)
-            latency = f"  p50 {format_duration(p50)}  p95 {format_duration(p95)}"
+        latency = _percentiles(merged(tick.latency for tick in ticks))
+        lag_s = merged(tick.lag for tick in ticks).percentile(0.99)
+        late = f"  left {format_duration(lag_s)} late (p99)" if lag_s is not None else ""
         # A tick tells of the second before it.
         phase = "warm-up" if at_s - 0.5 <= self._schedule.warmup_s else "counting"
         return (
             f"{at_s:4.0f} s of {self._schedule.total_s:.0f}  {phase:8}  "
-            f"{self._rate(at_s, ticks)}{latency}  {self._failures:,} errors"
+            f"{self._rate(at_s, ticks)}{latency}{late}  {self._errors()}"
         )
+
+    def _errors(self) -> str:
+        """Return how many requests failed so far, and of which kinds most."""
+        if not self._kinds:
+            return f"{self._failures:,} errors"
+        most = self._kinds.most_common(_KINDS_SHOWN)
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in most)
+        more = ", …" if len(self._kinds) > len(most) else ""
+        return f"{self._failures:,} errors ({kinds}{more})"
 
     def _rate(self, at_s: float, ticks: list[Tick]) -> str:
         """Return who sent how much; in an open loop also how much was wanted."""
@@ -144,3 +149,12 @@ class LiveView:
     def _bar(self, at_s: float) -> str:
         done = min(_BAR_WIDTH, round(_BAR_WIDTH * at_s / self._schedule.total_s))
         return "━" * done + "╌" * (_BAR_WIDTH - done)
+
+
+def _percentiles(latency: Histogram) -> str:
+    marks = [
+        f"  {name} {format_duration(value)}"
+        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+        if (value := latency.percentile(share)) is not None
+    ]
+    return "".join(marks)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from windtunnel.cli import gate as gates
-from windtunnel.cli import options, schedules
+from windtunnel.cli import hosts as hosts_
+from windtunnel.cli import options, payloads, schedules, work
+from windtunnel.core.errors import UsageError
 
 if TYPE_CHECKING:
     from windtunnel.lab.gate import GateFiles
@@ -19,19 +21,17 @@ _MISSED, _INVALID, _INTERRUPTED = 1, 3, 130
 
 
 _EndpointArgument = Annotated[
-    str, typer.Argument(metavar="ENDPOINT", help="The endpoint's name.", show_default=False)
+    str | None,
+    typer.Argument(metavar="ENDPOINT", help="The endpoint's name.", show_default=False),
 ]
 _OutOption = Annotated[
-    Path,
+    Path | None,
     typer.Option(
         "--out",
         metavar="DIR",
         help="Where the run is kept; a new or an empty directory.",
         show_default=False,
     ),
-]
-_ProcessesOption = Annotated[
-    int, typer.Option("--processes", metavar="P", help="Load processes on this machine.")
 ]
 _SloOption = Annotated[
     list[str] | None,
@@ -48,15 +48,13 @@ _SloOption = Annotated[
 
 
 def load(
-    endpoint_name: _EndpointArgument,
-    payload: options.PayloadOption,
-    out: _OutOption,
+    what: payloads.What,
     when: schedules.When,
+    hosts: hosts_.Hosts,
     gate: gates.Gate,
     where: options.Where,
-    content_type: options.ContentTypeOption = None,
-    accept: options.AcceptOption = None,
-    processes: _ProcessesOption = 1,
+    endpoint_name: _EndpointArgument = None,
+    out: _OutOption = None,
     slo: _SloOption = None,
     as_json: options.JsonOption = False,  # noqa: FBT002
 ) -> None:
@@ -81,12 +79,16 @@ def load(
     from windtunnel.lab import objectives
     from windtunnel.lab.load import run
     from windtunnel.lab.order import check_endpoint_name
-    from windtunnel.lab.payload import read_payload
     from windtunnel.lab.run_directory import RunDirectory
 
+    hosts.check()
+    if hosts.worker:
+        work.serve(hosts, where, endpoint_name)
+    if endpoint_name is None or out is None:
+        raise UsageError("Name the ENDPOINT, and the directory of the run: --out DIR.")
     check_endpoint_name(endpoint_name)
-    schedule = when.schedule(processes)
-    body = read_payload(payload, content_type)
+    sent = what.read()
+    schedule = when.schedule(hosts.count, len(sent), processes_word=hosts.count_word)
     directory = RunDirectory(out)
     directory.check()
     held_to = gate.read_baseline()
@@ -94,13 +96,15 @@ def load(
     prepared = run.prepare(
         where.open(),
         endpoint_name,
-        body,
-        accept=accept,
+        sent,
+        accept=what.accept,
         schedule=schedule,
-        processes=processes,
+        processes=hosts.count,
         objectives=[objectives.parse_objective(text) for text in slo or []],
         directory=directory,
         baseline=held_to,
+        seed=when.seed or 0,
+        listening=hosts.listening(),
     )
     _carry_out(prepared, files, as_json=as_json)
 
@@ -116,7 +120,9 @@ def _carry_out(prepared: "LoadRun", files: "GateFiles", *, as_json: bool) -> Non
     for note in prepared.notes():
         typer.echo(f"note      {note}", err=True)
     with LiveView(plan.schedule, plan.processes, prepared.arrivals) as live:
-        summary = prepared.execute(on_tick=live.tick, on_wait=live.wait, command=sys.argv)
+        summary = prepared.execute(
+            on_tick=live.tick, on_wait=live.wait, on_joined=live.note, command=sys.argv
+        )
     _show(summary, as_json=as_json)
     typer.echo(f"report    {prepared.directory.report}", err=True)
     for problem in files.write(summary):

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from windtunnel.lab.load.plan import ClosedSchedule, Schedule
+    from windtunnel.lab.load.closed_schedule import ClosedSchedule
+    from windtunnel.lab.load.open_schedule import OpenSchedule
+    from windtunnel.lab.load.plan import Schedule
     from windtunnel.lab.load.trace import Trace
 
 _PANEL = "When requests are sent"
+# Loads that do not wait for answers.
+_OPEN = frozenset({"--rate", "--stages", "--trace"})
 
 UsersOption = Annotated[
     int | None,
@@ -93,6 +97,38 @@ SpawnRateOption = Annotated[
         show_default=False,
     ),
 ]
+UserStagesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--user-stages",
+        metavar="T:N,…",
+        help="Users that come and go: 30s:50,1m:200 goes from none to 50 users within 30 s, then "
+        "to 200 within 1 m. 0s:50 is a jump.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
+ShapeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shape",
+        metavar="FILE[:CLASS]",
+        help="As many users as a LoadTestShape of Locust says, until it ends or --duration is "
+        "over. The file is run.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
+ThinkTimeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--think-time",
+        metavar="T[-T]",
+        help="How long a user waits before the next request: 1s, or by chance 500ms-2s.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
 ArrivalsOption = Annotated[
     str | None,
     typer.Option(
@@ -109,7 +145,8 @@ SeedOption = Annotated[
     typer.Option(
         "--seed",
         metavar="N",
-        help="Of poisson arrivals: the same number, the same moments. Else 0.",
+        help="Of what is left to chance (poisson arrivals, payloads, think times): the same "
+        "number, the same run. Else 0.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
@@ -151,11 +188,14 @@ class When:
     """When requests are sent, as the command line says it."""
 
     users: UsersOption = None
+    user_stages: UserStagesOption = None
+    shape: ShapeOption = None
     rate: RateOption = None
     stages: StagesOption = None
     trace: TraceOption = None
     duration: DurationOption = None
     spawn_rate: SpawnRateOption = None
+    think_time: ThinkTimeOption = None
     arrivals: ArrivalsOption = None
     seed: SeedOption = None
     trace_from: TraceFromOption = None
@@ -163,33 +203,91 @@ class When:
     trace_speed: TraceSpeedOption = None
     warmup: WarmupOption = None
 
-    def schedule(self, processes: int) -> "Schedule":
+    def schedule(
+        self, processes: int, payloads: int, *, processes_word: str = "--processes"
+    ) -> "Schedule":
         """Return the schedule that the options name, or say which of them do not go together."""
-        from windtunnel.core.errors import UsageError
         from windtunnel.lab.load import plan
-        from windtunnel.lab.load.open_schedule import open_schedule
-        from windtunnel.lab.quantities import parse_duration
 
         load = self._check()
-        if self.seed is not None and self.arrivals != "poisson":
-            raise UsageError("--seed goes with --arrivals poisson.")
-        warmup_s = None if self.warmup is None else parse_duration(self.warmup, "--warmup")
-        duration_s = None if self.duration is None else parse_duration(self.duration, "--duration")
-        if load == "--users":
-            assert self.users is not None
-            closed = _closed(self.users, self.spawn_rate, warmup_s, duration_s)
-            plan.check_processes(processes, self.users)
-            return closed
-        plan.check_processes(processes, None)
+        self._check_seed(payloads)
+        if load in _OPEN:
+            plan.check_processes(processes, None, word=processes_word)
+            return self._open(processes)
+        closed = self._closed(load)
+        # How many users a shape will want, nobody knows yet.
+        users = None if closed.shape else closed.users
+        plan.check_processes(processes, users, word=processes_word)
+        return closed
+
+    def _check_seed(self, payloads: int) -> None:
+        from windtunnel.core.errors import UsageError
+
+        if self.seed is None:
+            return
+        if self.seed < 0:
+            raise UsageError("--seed must not be negative.")
+        if self.arrivals != "poisson" and payloads < 2 and "-" not in (self.think_time or ""):  # noqa: PLR2004
+            raise UsageError(
+                "--seed goes with what is left to chance: --arrivals poisson, several payloads, a "
+                "--think-time from one value to another."
+            )
+
+    @property
+    def _warmup_s(self) -> float | None:
+        from windtunnel.lab.quantities import parse_duration
+
+        return None if self.warmup is None else parse_duration(self.warmup, "--warmup")
+
+    @property
+    def _duration_s(self) -> float | None:
+        from windtunnel.lab.quantities import parse_duration
+
+        return None if self.duration is None else parse_duration(self.duration, "--duration")
+
+    def _open(self, processes: int) -> "OpenSchedule":
+        from windtunnel.lab.load.open_schedule import open_schedule
+
         return open_schedule(
             rate_per_s=self.rate,
             stages=self.stages,
             trace=_trace(self.trace, self.trace_from, self.trace_scale, self.trace_speed),
             arrivals=self.arrivals or "constant",
             seed=self.seed or 0,
+            warmup_s=self._warmup_s,
+            duration_s=self._duration_s,
+            processes=processes,
+        )
+
+    def _closed(self, load: str) -> "ClosedSchedule":
+        from windtunnel.core.errors import UsageError
+        from windtunnel.lab.load import closed_schedule, shapes
+
+        warmup_s, duration_s = self._warmup_s, self._duration_s
+        if load == "--user-stages":
+            assert self.user_stages is not None
+            if duration_s is not None:
+                raise UsageError("--user-stages say how long the run is: leave --duration out.")
+            return closed_schedule.ramping_schedule(
+                self.user_stages, warmup_s=warmup_s, think=self.think_time
+            )
+        if duration_s is None:
+            raise UsageError(f"{load} needs a --duration.")
+        if load == "--shape":
+            assert self.shape is not None
+            return closed_schedule.shaped_schedule(
+                shapes.find(self.shape),
+                warmup_s=warmup_s,
+                duration_s=duration_s,
+                think=self.think_time,
+            )
+        assert self.users is not None
+        return closed_schedule.closed_schedule(
+            users=self.users,
+            spawn_rate_per_s=self.spawn_rate,
             warmup_s=warmup_s,
             duration_s=duration_s,
-            processes=processes,
+            think=self.think_time,
         )
 
     def _check(self) -> str:
@@ -197,15 +295,19 @@ class When:
         load = _the_one(
             {
                 "--users": self.users,
+                "--user-stages": self.user_stages,
+                "--shape": self.shape,
                 "--rate": self.rate,
                 "--stages": self.stages,
                 "--trace": self.trace,
             }
         )
-        if load == "--users":
-            _refuse(load, {"--arrivals": self.arrivals})
-        else:
+        if load != "--users":
             _refuse(load, {"--spawn-rate": self.spawn_rate})
+        if load in _OPEN:
+            _refuse(load, {"--think-time": self.think_time})
+        else:
+            _refuse(load, {"--arrivals": self.arrivals})
         if load != "--trace":
             _refuse(
                 load,
@@ -216,19 +318,6 @@ class When:
                 },
             )
         return load
-
-
-def _closed(
-    users: int, spawn_rate: float | None, warmup_s: float | None, duration_s: float | None
-) -> "ClosedSchedule":
-    from windtunnel.core.errors import UsageError
-    from windtunnel.lab.load.plan import closed_schedule
-
-    if duration_s is None:
-        raise UsageError("--users needs a --duration.")
-    return closed_schedule(
-        users=users, spawn_rate_per_s=spawn_rate, warmup_s=warmup_s, duration_s=duration_s
-    )
 
 
 def _trace(

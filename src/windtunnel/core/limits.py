@@ -378,8 +378,8 @@ CREDENTIALS_CHECK_S = 5.0
 # each time: without a pause a dead endpoint would be asked 10,000 times a second.
 RECONNECT_PAUSE_FIRST_S = 0.05
 RECONNECT_PAUSE_S_MAX = 1.0
-# One load process keeps this many requests in memory (35 bytes each: 1.2 GB); at 10,000 a second
-# that is an hour. The run ends there, and says so.
+# One load process sends this many requests (39 bytes each on disk: 1.4 GB, and as much in memory
+# while they are summed up); at 10,000 a second that is an hour. The run ends there, and says so.
 LOAD_REQUEST_COUNT_MAX = 36_000_000
 # Requests that one load process of an open loop has out at once: what a connection and its greenlet
 # take is 30 KB or so. The local gateway has room for as many (CONNECTION_COUNT_MAX).
@@ -402,8 +402,21 @@ LOAD_PROCESS_COUNT_MAX = 256
 LOAD_START_TIMEOUT_S = 60.0
 # After Ctrl-C: how long requests in flight may still answer.
 LOAD_INTERRUPT_GRACE_S = 2.0
-# One message from a load worker to its master carries this many requests (1.4 MB).
-LOAD_CHUNK_REQUEST_COUNT = 40_000
+# From the start of a master until all workers of other hosts must be there: a Kubernetes node that
+# has to be added first takes some minutes.
+LOAD_WORKERS_TIMEOUT_S = 300.0
+# A worker that hears nothing from its master for so long stops: Locust's masters speak every
+# second, and its workers would go on for 60 s, sending what nobody counts.
+LOAD_HEAD_SILENCE_S = 10.0
+# Clocks further apart than this are not kept at all (NTP keeps them within milliseconds), and one
+# that is 5 minutes off makes signatures that AWS refuses.
+LOAD_CLOCK_OFFSET_S_MAX = 1.0
+# Every load process keeps every payload of its run, signed: 256 MiB hold 40 of the largest.
+LOAD_PAYLOADS_BYTES_MAX = 256 * MIB
+# In what is kept of a request a payload's number has 16 bits.
+LOAD_PAYLOADS_COUNT_MAX = 10_000
+# The longest think time: longer than people stay on a page. Guess.
+LOAD_THINK_S_MAX = 600.0
 # A local endpoint is there in seconds; AWS's take minutes and may take half an hour.
 DEPLOY_TIMEOUT_S = 1800.0
 DEPLOY_POLL_LOCAL_S = 0.25

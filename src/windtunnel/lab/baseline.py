@@ -31,7 +31,9 @@ from windtunnel.lab.run_directory import Run, RunDirectory
 
 # Of the plan: who answers, where a file lies, how the load was made, and what it was held to; none
 # of them is part of the load. A file's content is in the plan by its hash.
-_NOT_LOAD = frozenset({"endpoint_name", "url", "region", "processes", "objectives"})
+_NOT_LOAD = frozenset({"endpoint_name", "url", "region", "processes", "objectives", "join_at"})
+# Where something came from, and as what.
+_NAMES = frozenset({"path", "name"})
 # Of the machine, where it is the endpoint's too: what decides how fast a model runs.
 _HARDWARE = ("cpu_model", "cpu_count_usable", "instruction_sets")
 # Of a hash or a long name, as much as tells two apart.
@@ -87,7 +89,10 @@ def _flat(words: Facts, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in words.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key} ")
-        elif not key.endswith("path"):
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            for number, each in enumerate(value, start=1):
+                yield from _flat(each, f"{prefix}{key.removesuffix('s')} {number} ")
+        elif key not in _NAMES:
             yield f"{prefix}{key}".replace("_", " "), value
 
 

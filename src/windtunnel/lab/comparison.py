@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from windtunnel.lab import objectives
+from windtunnel.lab.load.closed_schedule import ClosedSchedule
 from windtunnel.lab.load.open_schedule import OpenSchedule
 from windtunnel.lab.measurement import Floats
 from windtunnel.lab.run_directory import Run
@@ -259,10 +260,14 @@ def _facts(asked: Mapping[str, Any]) -> dict[str, str]:
     schedule = plan["schedule"]
     is_closed = "users" in schedule
     facts = {
-        "users": str(schedule["users"]) if is_closed else "-",
+        "users": ClosedSchedule.from_json(schedule).in_short() if is_closed else "-",
         "arrivals": "-" if is_closed else OpenSchedule.from_json(schedule).in_short(),
-        "payload": f"{plan['payload_bytes']:,} bytes ({plan['payload_sha256'][:8]})",
-        "content type": plan["content_type"],
+        "payload": ", ".join(
+            f"{payload['bytes']:,} bytes ({payload['sha256'][:8]})" for payload in plan["payloads"]
+        ),
+        "content type": ", ".join(
+            dict.fromkeys(payload["content_type"] for payload in plan["payloads"])
+        ),
         "cloud": asked["target"]["cloud"],
         "load processes": str(plan["processes"]),
     }

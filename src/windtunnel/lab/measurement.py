@@ -25,16 +25,14 @@ class WorkerOutcome:
     """What a load process tells of itself when it is done."""
 
     requests: int
-    # The run's start on the worker's own clock, which its columns are written in.
-    start_s: float
     end_s: float
     users_peak: int
     unanswered: int
     is_full: bool
-    error_kinds: Sequence[str]
-    error_examples: Sequence[str]
     cpu_share: float
     loop_lag_s_p99: float
+    # How far its clock of the day was set, or its machine slept, during the run.
+    clock_moved_s: float = 0.0
     # The most that were open at once.
     connections: int = 0
     # Arrivals of an open loop that found none free: in the whole run, and after the warm-up.
@@ -42,17 +40,14 @@ class WorkerOutcome:
     dropped_counted: int = 0
 
     @classmethod
-    def lost(cls) -> Self:
+    def of_nothing(cls) -> Self:
         """Return the outcome of a worker that never told one."""
         return cls(
             requests=0,
-            start_s=0.0,
             end_s=0.0,
             users_peak=0,
             unanswered=0,
             is_full=False,
-            error_kinds=(),
-            error_examples=(),
             cpu_share=0.0,
             loop_lag_s_p99=0.0,
         )
@@ -63,6 +58,7 @@ class Measurement:
     """All requests of a run, in the order in which they were due."""
 
     due_s: Floats
+    # Not a number for an arrival that was dropped, like `done_s`.
     sent_s: Floats
     done_s: Floats
     status: Integers
@@ -70,14 +66,21 @@ class Measurement:
     worker: Integers
     # 0: none; n: `error_kinds[n - 1]`.
     error: Integers
+    # Which of the plan's payloads was sent.
+    payload: Integers
     error_kinds: tuple[str, ...]
     error_examples: tuple[str, ...]
     workers: tuple[WorkerOutcome, ...]
     started_epoch_s: float
     is_interrupted: bool
-    workers_lost: int
     # Why our own watch ended the run early; then `is_interrupted`, too.
     stopped_because: str | None = None
+    # A sentence for each worker that was lost.
+    lost: tuple[str, ...] = ()
+    # What else is to be said of workers.
+    notes: tuple[str, ...] = ()
+    # The most users at once that a shape asked for.
+    users_wanted: int | None = None
 
     @classmethod
     def of(
@@ -85,47 +88,40 @@ class Measurement:
         columns: Mapping[str, npt.NDArray[Any]],
         workers: Sequence[WorkerOutcome],
         *,
+        kinds: Sequence[tuple[str, str]],
         started_epoch_s: float,
-        is_interrupted: bool,
-        workers_lost: int,
+        is_interrupted: bool = False,
         stopped_because: str | None = None,
+        lost: Sequence[str] = (),
+        notes: Sequence[str] = (),
+        users_wanted: int | None = None,
     ) -> Self:
-        """Return a measurement from workers' raw columns: one clock, one list of error kinds."""
-        examples: dict[str, str] = {}
-        for worker in workers:
-            for kind, example in zip(worker.error_kinds, worker.error_examples, strict=True):
-                examples.setdefault(kind, example)
-        kinds = list(examples)
-        worker_column = columns["worker"].astype(np.int64)
-        error = columns["error"].astype(np.int64)
-        offset = np.zeros(len(worker_column))
-        for number, worker in enumerate(workers):
-            mine = worker_column == number
-            offset[mine] = worker.start_s
-            renumbered = np.array([0, *(kinds.index(kind) + 1 for kind in worker.error_kinds)])
-            error[mine] = renumbered[error[mine]]
-        # To the nanosecond: a process's clock counts from when its machine started, and what is
-        # due at 1 s would else be due a hair before, on the other side of the warm-up's end.
-        due_s, sent_s, done_s = (
-            np.round(columns[name] - offset, 9) for name in ("due_s", "sent_s", "done_s")
-        )
-        order = np.argsort(due_s, kind="stable")
+        """Return a measurement from the columns of its head; `kinds` of error have an example."""
+        order = np.argsort(columns["due_s"], kind="stable")
         return cls(
-            due_s=due_s[order],
-            sent_s=sent_s[order],
-            done_s=done_s[order],
+            due_s=columns["due_s"][order],
+            sent_s=columns["sent_s"][order],
+            done_s=columns["done_s"][order],
             status=columns["status"].astype(np.int64)[order],
             bytes=columns["bytes"].astype(np.int64)[order],
-            worker=worker_column[order],
-            error=error[order],
-            error_kinds=tuple(kinds),
-            error_examples=tuple(examples[kind] for kind in kinds),
+            worker=columns["worker"].astype(np.int64)[order],
+            error=columns["error"].astype(np.int64)[order],
+            payload=columns["payload"].astype(np.int64)[order],
+            error_kinds=tuple(kind for kind, _ in kinds),
+            error_examples=tuple(example for _, example in kinds),
             workers=tuple(workers),
             started_epoch_s=started_epoch_s,
-            is_interrupted=is_interrupted,
-            workers_lost=workers_lost,
+            is_interrupted=is_interrupted or stopped_because is not None,
             stopped_because=stopped_because,
+            lost=tuple(lost),
+            notes=tuple(notes),
+            users_wanted=users_wanted,
         )
+
+    @property
+    def was_sent(self) -> npt.NDArray[np.bool_]:
+        """Of each request, whether it was sent: an arrival that was dropped was not."""
+        return ~np.isnan(self.sent_s)
 
     def __len__(self) -> int:
         return len(self.due_s)

@@ -1,7 +1,10 @@
-"""What one request carries, read once and checked before anything is sent."""
+"""What requests carry, read once and checked before anything is sent."""
 
 import hashlib
-from dataclasses import dataclass
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from windtunnel.core import limits
@@ -14,37 +17,53 @@ _CONTENT_TYPES = {
     ".jsonl": "application/jsonlines",
     ".npy": "application/x-npy",
 }
+# `FILE:3` is sent three times as often as a file without.
+_WEIGHTED = re.compile(r"(.+):(\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
 class Payload:
     """A request's body and what it claims to be."""
 
-    path: Path
+    name: str
     body: bytes
     content_type: str
     sha256: str
+    # How often it is sent, beside the others of its set.
+    weight: float = 1.0
 
 
 def read_payload(path: Path, content_type: str | None = None) -> Payload:
     """Return a file's bytes as a request's body, or say why they cannot be one."""
-    try:
-        body = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"The payload {path} cannot be read: {error.strerror}.") from error
-    if not body:
-        raise UsageError(f"The payload {path} is empty: every request would be, too.")
-    if len(body) > limits.INVOKE_BODY_BYTES_MAX:
-        raise UsageError(
-            f"The payload {path} has {len(body):,} bytes; InvokeEndpoint takes at most "
-            f"{limits.INVOKE_BODY_BYTES_MAX:,} ({format_bytes(limits.INVOKE_BODY_BYTES_MAX)})."
-        )
-    return Payload(
-        path=path,
-        body=body,
-        content_type=content_type or content_type_of(path),
-        sha256=hashlib.sha256(body).hexdigest(),
-    )
+    body = _read(path, "payload", limits.INVOKE_BODY_BYTES_MAX + 1)
+    return _payload(str(path.absolute()), body, content_type or content_type_of(path))
+
+
+def read_payloads(
+    words: Sequence[str], lines: Path | None, content_type: str | None = None
+) -> list[Payload]:
+    """Return a set of payloads, or say what cannot be sent.
+
+    `words` are files or folders, each with a weight behind a colon if it has one; a folder stands
+    for each file in it, and its weight is shared among them. `lines` is a file of which each line
+    is a body of its own.
+    """
+    found: list[Payload] = []
+    for word in words:
+        path, weight = _weighted(word)
+        if path.is_dir():
+            files = _files_in(path)
+            share = weight / len(files)
+            found += [replace(read_payload(file, content_type), weight=share) for file in files]
+        else:
+            found.append(replace(read_payload(path, content_type), weight=weight))
+        _check_size(found)
+    if lines is not None:
+        found += _lines_of(lines, content_type)
+        _check_size(found)
+    if not found:
+        raise UsageError("Name what to send: --payload FILE, or --payload-lines FILE.")
+    return found
 
 
 def content_type_of(path: Path) -> str:
@@ -53,3 +72,74 @@ def content_type_of(path: Path) -> str:
     JSON, because that is what SageMaker's TensorFlow container takes a request without a type for.
     """
     return _CONTENT_TYPES.get(path.suffix.lower(), "application/json")
+
+
+def _weighted(word: str) -> tuple[Path, float]:
+    """Return a path and its weight; a file that is named so with its colon is that file."""
+    match = _WEIGHTED.fullmatch(word)
+    if match is None or Path(word).exists():
+        return Path(word), 1.0
+    weight = float(match[2])
+    if weight <= 0 or not math.isfinite(weight):
+        raise UsageError(f"--payload {word}: a weight is more than 0.")
+    return Path(match[1]), weight
+
+
+def _files_in(path: Path) -> list[Path]:
+    try:
+        files = sorted(
+            file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")
+        )
+    except OSError as error:
+        raise UsageError(f"The folder {path} cannot be read: {error.strerror}.") from error
+    if not files:
+        raise UsageError(f"The folder {path} has no file to send.")
+    return files
+
+
+def _lines_of(path: Path, content_type: str | None) -> Iterator[Payload]:
+    """Yield each line of a file as a body; lines of nothing are left out."""
+    whole = _read(path, "file", limits.LOAD_PAYLOADS_BYTES_MAX + 1)
+    if len(whole) > limits.LOAD_PAYLOADS_BYTES_MAX:
+        raise _too_large()
+    for number, line in enumerate(whole.splitlines(), start=1):
+        if line.strip():
+            name = f"{path.absolute()}:{number}"
+            yield _payload(name, line, content_type or "application/json")
+
+
+def _read(path: Path, what: str, size: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            body = file.read(size)
+    except OSError as error:
+        raise UsageError(f"The {what} {path} cannot be read: {error.strerror}.") from error
+    if not body:
+        raise UsageError(f"The {what} {path} is empty: every request would be, too.")
+    return body
+
+
+def _payload(name: str, body: bytes, content_type: str) -> Payload:
+    if len(body) > limits.INVOKE_BODY_BYTES_MAX:
+        raise UsageError(
+            f"The payload {name} has more than {limits.INVOKE_BODY_BYTES_MAX:,} bytes "
+            f"({format_bytes(limits.INVOKE_BODY_BYTES_MAX)}): InvokeEndpoint takes no more."
+        )
+    return Payload(name, body, content_type, hashlib.sha256(body).hexdigest())
+
+
+def _check_size(payloads: Sequence[Payload]) -> None:
+    if len(payloads) > limits.LOAD_PAYLOADS_COUNT_MAX:
+        raise UsageError(
+            f"A run sends at most {limits.LOAD_PAYLOADS_COUNT_MAX:,} different payloads: take "
+            "fewer, chosen at random."
+        )
+    if sum(len(payload.body) for payload in payloads) > limits.LOAD_PAYLOADS_BYTES_MAX:
+        raise _too_large()
+
+
+def _too_large() -> UsageError:
+    return UsageError(
+        f"The payloads of a run have at most {format_bytes(limits.LOAD_PAYLOADS_BYTES_MAX)} in "
+        "all, as every load process keeps them ready: take fewer, chosen at random."
+    )

@@ -2,7 +2,7 @@
 
     run.json          what was asked, of whom, with which versions
     summary.json      what it came to
-    requests.parquet  every request: its three moments, status, size, worker and kind of error
+    requests.parquet  every request: its three moments, status, size, worker, payload and error
     report.html       all of it for a person
 
 Rule: a run gets a directory to itself; nothing that is in one already is mixed with it.
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from windtunnel.core.errors import UsageError
@@ -24,7 +25,7 @@ from windtunnel.lab.measurement import Floats, Integers, Measurement
 
 _TIMES = ["due_s", "sent_s", "done_s"]
 # Of the directory as a whole; a change that an older reader would misread raises it.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Requests:
     status: Integers
     # Of each request, whether it was answered well.
     is_good: npt.NDArray[np.bool_]
+    # When arrivals were due that nobody was free to send.
+    dropped_due_s: Floats
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class RunDirectory:
             _table(measurement),
             self._requests,
             compression="zstd",
-            use_dictionary=["status", "worker", "error"],
+            use_dictionary=["status", "worker", "payload", "error"],
             # Times that rise slowly share their high bytes; split, they compress to half.
             use_byte_stream_split=_TIMES,
         )
@@ -121,12 +124,15 @@ class RunDirectory:
             found = asked["format"]
             summary = json.loads(self._summary.read_text())
             table = pq.read_table(self._requests)
+            was_sent = table["sent_s"].is_valid()
+            sent = table.filter(was_sent)
             requests = Requests(
-                due_s=table["due_s"].to_numpy(),
-                sent_s=table["sent_s"].to_numpy(),
-                done_s=table["done_s"].to_numpy(),
-                status=table["status"].to_numpy().astype(np.int64),
-                is_good=table["error"].is_null().to_numpy(),
+                due_s=sent["due_s"].to_numpy(),
+                sent_s=sent["sent_s"].to_numpy(),
+                done_s=sent["done_s"].to_numpy(),
+                status=sent["status"].to_numpy().astype(np.int64),
+                is_good=sent["error"].is_null().to_numpy(),
+                dropped_due_s=table.filter(pc.invert(was_sent))["due_s"].to_numpy(),
             )
         except KeyError as error:
             raise UsageError(
@@ -150,11 +156,13 @@ def _table(measurement: Measurement) -> pa.Table:
     return pa.table(
         {
             "due_s": pa.array(measurement.due_s),
-            "sent_s": pa.array(measurement.sent_s),
-            "done_s": pa.array(measurement.done_s),
+            # An arrival that was dropped has neither moment.
+            "sent_s": pa.array(measurement.sent_s, from_pandas=True),
+            "done_s": pa.array(measurement.done_s, from_pandas=True),
             "status": pa.array(measurement.status, type=pa.uint16()),
             "bytes": pa.array(measurement.bytes, type=pa.int64()),
             "worker": pa.array(measurement.worker, type=pa.uint16()),
+            "payload": pa.array(measurement.payload, type=pa.uint16()),
             "error": error,
         }
     )

@@ -14,7 +14,8 @@ import numpy as np
 
 from windtunnel.lab import objectives, validity
 from windtunnel.lab.load import arrivals as open_loop
-from windtunnel.lab.load.plan import ClosedSchedule, Plan
+from windtunnel.lab.load.closed_schedule import ClosedSchedule
+from windtunnel.lab.load.plan import Plan, Schedule
 from windtunnel.lab.measurement import Floats, Measurement
 from windtunnel.lab.quantities import format_rate
 
@@ -69,6 +70,7 @@ def summarise(
     """Return `summary.json` of a run; `arrivals` are those of an open loop."""
     window = window_of(plan, measurement)
     counted = (measurement.due_s >= window.start_s) & (measurement.due_s < window.end_s)
+    counted &= measurement.was_sent
     good = counted & (measurement.error == 0)
     latency_s = (measurement.done_s - measurement.due_s)[good]
     service_s = (measurement.done_s - measurement.sent_s)[good]
@@ -101,13 +103,14 @@ def summarise(
         "schedule_lag_s_p99": round(conduct.lag_s_p99, 6),
         "valid": not reasons,
         "reasons": reasons,
-        "warnings": validity.warnings(conduct),
+        "warnings": [*validity.warnings(conduct), *measurement.notes],
         "objectives": [verdict.to_json() for verdict in verdicts],
         "errors": _errors(measurement, counted),
+        **_by_payload(plan, measurement, counted),
         **_driven(conduct, measurement, window, arrivals),
         "measured_s": round(window.length_s, 3),
         "warmup_s": round(window.start_s, 3),
-        "warmup_requests": int((measurement.due_s < window.start_s).sum()),
+        "warmup_requests": int((measurement.was_sent & (measurement.due_s < window.start_s)).sum()),
         "answer_bytes": int(measurement.bytes[good].sum()),
         "generator": {
             "processes": plan.processes,
@@ -136,9 +139,10 @@ def _conduct(
     return validity.Conduct(
         lag_s_p99=percentile(lag_s, 0.99) if len(lag_s) else 0.0,
         latency_s_median=latency_s_median,
-        users_wanted=schedule.users if isinstance(schedule, ClosedSchedule) else 0,
+        users_wanted=_users_wanted(schedule, measurement),
         users_reached=sum(worker.users_peak for worker in workers) if is_closed else 0,
-        workers_lost=measurement.workers_lost,
+        lost=measurement.lost,
+        clock_moved_s=max((abs(worker.clock_moved_s) for worker in workers), default=0.0),
         dropped_count=sum(worker.unanswered for worker in workers),
         is_interrupted=measurement.is_interrupted,
         is_cut_short=any(worker.is_full for worker in workers),
@@ -154,13 +158,20 @@ def _conduct(
     )
 
 
+def _users_wanted(schedule: Schedule, measurement: Measurement) -> int:
+    """Return how many users there should have been at the most."""
+    if not isinstance(schedule, ClosedSchedule):
+        return 0
+    return schedule.users if measurement.users_wanted is None else measurement.users_wanted
+
+
 def _missed(measurement: Measurement, window: Window, arrivals: open_loop.Arrivals) -> int:
     """Return how many arrivals were neither sent nor dropped, in a run that went to its end."""
     workers = measurement.workers
-    is_whole = not any(worker.is_full for worker in workers) and not measurement.workers_lost
+    is_whole = not any(worker.is_full for worker in workers) and not measurement.lost
     if measurement.is_interrupted or not is_whole:
         return 0
-    taken = len(measurement) + sum(worker.dropped + worker.unanswered for worker in workers)
+    taken = len(measurement) + sum(worker.unanswered for worker in workers)
     return max(0, open_loop.count(arrivals, 0.0, window.end_s) - taken)
 
 
@@ -198,8 +209,9 @@ def _silence(
 ) -> validity.Silence | None:
     """Return since when the endpoint no longer answers, judged by all requests of the run."""
     is_good = measurement.error == 0
-    good_done_s, bad_done_s = measurement.done_s[is_good], measurement.done_s[~is_good]
-    bad_status = measurement.status[~is_good]
+    is_bad = measurement.was_sent & ~is_good
+    good_done_s, bad_done_s = measurement.done_s[is_good], measurement.done_s[is_bad]
+    bad_status = measurement.status[is_bad]
     hung_count = sum(worker.unanswered for worker in measurement.workers)
     return validity.find_silence(
         start_s=window.start_s,
@@ -238,3 +250,28 @@ def _errors(measurement: Measurement, counted: Any) -> list[dict[str, Any]]:  # 
         }
         for number, count in numbers.most_common()
     ]
+
+
+def _by_payload(
+    plan: Plan,
+    measurement: Measurement,
+    counted: Any,  # noqa: ANN401 - a mask
+) -> dict[str, Any]:
+    """Return what each of several payloads came to; one alone is what the whole run came to."""
+    if len(plan.payloads) == 1:
+        return {}
+    found = []
+    latency_s = measurement.done_s - measurement.due_s
+    for number, payload in enumerate(plan.payloads):
+        mine = counted & (measurement.payload == number)
+        good = mine & (measurement.error == 0)
+        found.append(
+            {
+                "payload": payload.name,
+                "bytes": payload.bytes,
+                "requests": int(mine.sum()),
+                "failures": int(mine.sum() - good.sum()),
+                "latency_s": distribution(latency_s[good]),
+            }
+        )
+    return {"payloads": found}

@@ -8,7 +8,6 @@ included. The one thing refused is a loopback address that nobody named on this 
 over from a shell that was once pointed at a local cloud.
 """
 
-import ipaddress
 import os
 import shlex
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from windtunnel.aws import prices, sigv4
 from windtunnel.core import limits
 from windtunnel.core.errors import NotReadyError, UsageError
 from windtunnel.core.home import ACCOUNT_ID, Home
+from windtunnel.lab.loopback import is_loopback
 from windtunnel.lab.refusals import explained
 
 if TYPE_CHECKING:
@@ -271,15 +271,3 @@ def _refuse_stray_loopback(session: boto3.Session) -> None:
                 "that comes from the environment or a config file: unset AWS_ENDPOINT_URL and "
                 "its like, or name an address with --endpoint-url."
             )
-
-
-def is_loopback(url: str) -> bool:
-    """Say whether a URL leads back to this machine."""
-    host = (urlsplit(url).hostname or "").rstrip(".")
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified

@@ -14,6 +14,9 @@ from windtunnel.lab.quantities import format_duration, format_percent
 # cases: a millisecond, or a twentieth of the median latency where that is more.
 LAG_S_FLOOR = 0.001
 LAG_SHARE_OF_MEDIAN = 0.05
+# NTP moves a clock by no more than a tenth of a second at once (ntpd's step threshold is 128 ms);
+# what is more was somebody's hand, or a machine that stood still.
+CLOCK_MOVED_S_MAX = 1.0
 # Locust warns from the same share on (CPU_WARNING_THRESHOLD).
 _CPU_SHARE_WARNED = 0.9
 # Runs of one setting on a 2-core machine whose cores others kept busy gave 18 to 34 requests/s
@@ -54,7 +57,8 @@ class Conduct:
     latency_s_median: float | None
     users_wanted: int
     users_reached: int
-    workers_lost: int
+    # A sentence for each load process that was lost.
+    lost: tuple[str, ...]
     dropped_count: int
     is_interrupted: bool
     is_cut_short: bool
@@ -70,6 +74,8 @@ class Conduct:
     # Of an open loop: those that found no connection free, and those nobody ever got to.
     arrivals_dropped: int = 0
     arrivals_missed: int = 0
+    # How far the clock of a load process moved against its monotonic one, at most.
+    clock_moved_s: float = 0.0
 
 
 def find_silence(
@@ -116,8 +122,12 @@ def reasons(conduct: Conduct) -> list[str]:
         found.append(conduct.stopped_because)
     elif conduct.is_interrupted:
         found.append("interrupted")
-    if conduct.workers_lost and not conduct.is_interrupted:
-        found.append(f"{_count(conduct.workers_lost, 'load process', 'load processes')} lost")
+    found += conduct.lost
+    if conduct.clock_moved_s > CLOCK_MOVED_S_MAX:
+        found.append(
+            f"the clock of a load process moved by {format_duration(conduct.clock_moved_s)} during "
+            "the run: it was set, or its machine slept"
+        )
     if conduct.request_count == 0:
         found.append("no request was due in the time that counts")
     if conduct.lag_s_p99 > limit_s:
@@ -126,7 +136,8 @@ def reasons(conduct: Conduct) -> list[str]:
             f"{format_duration(conduct.lag_s_p99)} late (p99), {format_duration(limit_s)} is the "
             "limit; give it more --processes or a quieter machine"
         )
-    if conduct.users_reached < conduct.users_wanted and not conduct.is_interrupted:
+    is_whole = not conduct.is_interrupted and not conduct.lost
+    if conduct.users_reached < conduct.users_wanted and is_whole:
         found.append(f"only {conduct.users_reached:,} of {conduct.users_wanted:,} users ever ran")
     if conduct.dropped_count and not conduct.is_interrupted:
         found.append(f"{_count(conduct.dropped_count, 'request', 'requests')} never answered")

@@ -1,13 +1,21 @@
 """What is shown while a run goes on."""
 
+import numpy as np
 import pytest
 
 from windtunnel.cli.live import LiveView
 from windtunnel.lab.load.arrivals import EvenArrivals, RateProfile, Stage
+from windtunnel.lab.load.closed_schedule import closed_schedule
 from windtunnel.lab.load.conductor import Tick
-from windtunnel.lab.load.plan import closed_schedule
+from windtunnel.lab.load.histogram import Histogram
 
 _SCHEDULE = closed_schedule(users=4, spawn_rate_per_s=None, warmup_s=2, duration_s=18)
+
+
+def _histogram(values_s: list[float]) -> Histogram:
+    histogram = Histogram()
+    histogram.add(np.array(values_s))
+    return histogram
 
 
 def _tick(
@@ -25,7 +33,9 @@ def _tick(
         users=users,
         requests=requests,
         failures=failures,
-        latencies_s=[0.05] * 9 + [0.2],
+        latency=_histogram([0.05] * 9 + [0.2]),
+        lag=_histogram([0.0005]),
+        errors={"refused": failures} if failures else {},
         dropped=dropped,
     )
 
@@ -56,7 +66,9 @@ def test_a_line_is_the_sum_of_all_workers(capsys: pytest.CaptureFixture[str]) ->
     assert "40 requests/s" in line
     assert "p50 50 ms" in line
     assert "p95 200 ms" in line
-    assert "3 errors" in line
+    assert "p99 200 ms" in line
+    assert "left 500 µs late" in line or "left 0.5 ms late" in line
+    assert "3 errors (3 refused)" in line
 
 
 def test_an_open_loop_shows_the_rate_that_was_wanted_beside_the_one_that_was_reached(

@@ -1,6 +1,7 @@
 """Holding a run to an earlier one."""
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from windtunnel.core.errors import UsageError
 from windtunnel.lab import baseline
+from windtunnel.lab.load.closed_schedule import ClosedSchedule, Shape
 from windtunnel.lab.run_directory import Requests, Run
 
 _HARDWARE: dict[str, Any] = {
@@ -25,12 +27,19 @@ _ASKED: dict[str, Any] = {
         "endpoint_name": "unet",
         "url": "http://127.0.0.1:1",
         "region": "us-east-1",
-        "payload_path": "/a/payload.json",
-        "payload_bytes": 10,
-        "payload_sha256": "0123456789abcdef0123456789abcdef",
-        "content_type": "application/json",
+        "payloads": [
+            {
+                "name": "/a/payload.json",
+                "bytes": 10,
+                "sha256": "0123456789abcdef0123456789abcdef",
+                "content_type": "application/json",
+                "weight": 1.0,
+            }
+        ],
         "accept": None,
-        "schedule": {"users": 4, "stages": (), "trace": {"path": "/a/trace", "sha256": "1"}},
+        "schedule": dataclasses.asdict(
+            ClosedSchedule(1, 1.0, 0.0, 30.0, shape=Shape("/a/shape.py", "", "1"))
+        ),
         "processes": 1,
         "objectives": (),
     },
@@ -62,6 +71,7 @@ def _run(
         done_s=due_s + median_s * rng.lognormal(0, 0.3, count),
         status=np.full(count, 200),
         is_good=is_good,
+        dropped_due_s=np.empty(0),
     )
     summary = {
         "valid": valid,
@@ -90,13 +100,13 @@ def _changed(words: dict[str, Any], *path: str | int, to: object) -> dict[str, A
     ("path", "to", "said"),
     [
         (
-            ("plan", "payload_sha256"),
+            ("plan", "payloads", 0, "sha256"),
             "fedcba9876543210fedcba9876543210",
-            "payload sha256 was 0123456789abcdef01234567…, is fedcba9876543210fedcba98…",
+            "payload 1 sha256 was 0123456789abcdef01234567…, is fedcba9876543210fedcba98…",
         ),
         (("plan", "accept"), "text/csv", "accept was not set, is text/csv"),
-        (("plan", "schedule", "users"), 8000, "schedule users was 4, is 8,000"),
-        (("plan", "schedule", "trace", "sha256"), "2", "schedule trace sha256 was 1, is 2"),
+        (("plan", "schedule", "users"), 8000, "schedule users was 1, is 8,000"),
+        (("plan", "schedule", "shape", "sha256"), "2", "schedule shape sha256 was 1, is 2"),
         (("plan", "schedule", "rate_per_s"), 5.5, "schedule rate per s was not set, is 5.5"),
         (
             ("endpoint", "variants", 0, "instance_count"),
@@ -135,8 +145,8 @@ def test_a_run_on_another_machine_is_not_compared(name: str, to: object) -> None
     [
         (("plan", "endpoint_name"), "unet-candidate"),
         (("plan", "url"), "http://127.0.0.1:2"),
-        (("plan", "payload_path"), "/b/payload.json"),
-        (("plan", "schedule", "trace", "path"), "/b/trace"),
+        (("plan", "payloads", 0, "name"), "/b/payload.json"),
+        (("plan", "schedule", "shape", "path"), "/b/shape.py"),
         (("plan", "processes"), 2),
         (("plan", "objectives"), ("p95=1s",)),
         (("endpoint", "variants", 0, "environment"), {"OMP_NUM_THREADS": "1"}),

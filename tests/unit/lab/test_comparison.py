@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from windtunnel.lab import comparison
 from windtunnel.lab.comparison import Change, Sampled
+from windtunnel.lab.load.closed_schedule import ClosedSchedule
 from windtunnel.lab.load.open_schedule import open_schedule
 
 
@@ -169,10 +170,8 @@ def test_a_pure_change_of_scale_is_found_exactly(*, factor: float) -> None:
 def _asked(environment: dict[str, str], users: int = 4) -> dict[str, object]:
     return {
         "plan": {
-            "schedule": {"users": users},
-            "payload_bytes": 10,
-            "payload_sha256": "00112233",
-            "content_type": "application/json",
+            "schedule": dataclasses.asdict(ClosedSchedule(users, users, 0.0, 30.0)),
+            "payloads": [{"bytes": 10, "sha256": "00112233", "content_type": "application/json"}],
             "processes": 1,
         },
         "target": {"cloud": "local"},
@@ -198,7 +197,7 @@ def test_what_was_asked_differently_is_listed_and_nothing_else() -> None:
     )
 
     assert found == [
-        ("users", "4", "8"),
+        ("users", "4 users", "8 users"),
         ("OMP_NUM_THREADS", "1", "-"),
         ("SAGEMAKER_TFS_INSTANCE_COUNT", "-", "2"),
     ]
@@ -220,6 +219,6 @@ def test_another_rate_is_told_apart_from_another_number_of_users() -> None:
     faster["plan"]["schedule"] = dataclasses.asdict(schedule)  # type: ignore[index]
 
     assert comparison.differences(closed, faster) == [
-        ("users", "4", "-"),
+        ("users", "4 users", "-"),
         ("arrivals", "-", "20 requests a second, poisson"),
     ]

@@ -20,21 +20,19 @@ def _measurement() -> Measurement:
         "bytes": np.array([10, 20, 0]),
         "error": np.array([0, 1, 2]),
         "worker": np.array([0, 0, 0]),
+        "payload": np.array([0, 0, 0]),
     }
     worker = WorkerOutcome(
         requests=3,
-        start_s=0.0,
         end_s=3.0,
         users_peak=1,
         unanswered=0,
         is_full=False,
-        error_kinds=["ModelError", "refused"],
-        error_examples=["", ""],
         cpu_share=0.0,
         loop_lag_s_p99=0.0,
     )
     return Measurement.of(
-        columns, [worker], started_epoch_s=0.0, is_interrupted=False, workers_lost=0
+        columns, [worker], kinds=[("ModelError", ""), ("refused", "")], started_epoch_s=0.0
     )
 
 
@@ -57,6 +55,7 @@ def test_every_request_is_kept_and_read_back(tmp_path: Path) -> None:
         "status",
         "bytes",
         "worker",
+        "payload",
         "error",
     ]
 
@@ -103,9 +102,9 @@ def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:
     """Misreading last year's run is worse than not reading it."""
     directory = RunDirectory(tmp_path)
     directory.prepare()
-    directory.write({"format": 2}, {}, _measurement())
+    directory.write({"format": 1}, {}, _measurement())
 
-    with pytest.raises(UsageError, match="of format 2"):
+    with pytest.raises(UsageError, match="of format 1"):
         directory.read()
 
 

@@ -2,15 +2,18 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.lab import plans
 
 from windtunnel.lab import summary
 from windtunnel.lab.load.arrivals import ListedArrivals
-from windtunnel.lab.load.plan import Plan, closed_schedule
+from windtunnel.lab.load.closed_schedule import closed_schedule
+from windtunnel.lab.load.plan import Plan
 from windtunnel.lab.measurement import Measurement, WorkerOutcome
 from windtunnel.lab.objectives import parse_objective
 
@@ -18,41 +21,26 @@ Row = tuple[float, float, float, int]
 
 
 def _plan(warmup_s: float = 1.0, duration_s: float = 10.0) -> Plan:
-    return Plan(
-        endpoint_name="unet",
-        url="http://h",
-        region="us-east-1",
-        payload_path="p",
-        payload_bytes=1,
-        payload_sha256="0",
-        content_type="application/json",
-        accept=None,
-        schedule=closed_schedule(
-            users=2, spawn_rate_per_s=None, warmup_s=warmup_s, duration_s=duration_s
-        ),
-        processes=1,
-        objectives=(),
+    return plans.plan(
+        closed_schedule(users=2, spawn_rate_per_s=None, warmup_s=warmup_s, duration_s=duration_s)
     )
 
 
-def _worker(
-    kinds: Sequence[str] = (), *, start_s: float = 0.0, end_s: float = 11.0
-) -> WorkerOutcome:
+def _worker() -> WorkerOutcome:
     return WorkerOutcome(
         requests=0,
-        start_s=start_s,
-        end_s=end_s,
+        end_s=11.0,
         users_peak=2,
         unanswered=0,
         is_full=False,
-        error_kinds=kinds,
-        error_examples=[f"example of {kind}" for kind in kinds],
         cpu_share=0.1,
         loop_lag_s_p99=0.0,
     )
 
 
-def _measurement(rows: Sequence[Row], kinds: Sequence[str] = ()) -> Measurement:
+def _measurement(
+    rows: Sequence[Row], kinds: Sequence[str] = (), payloads: Sequence[int] = ()
+) -> Measurement:
     """Return a measurement of rows of due, sent, done and the number of their error."""
     table = np.array(rows, dtype=float).reshape(-1, 4)
     return Measurement.of(
@@ -64,11 +52,11 @@ def _measurement(rows: Sequence[Row], kinds: Sequence[str] = ()) -> Measurement:
             "bytes": np.full(len(table), 10),
             "error": table[:, 3],
             "worker": np.zeros(len(table)),
+            "payload": np.array(payloads or [0] * len(table)),
         },
-        [_worker(kinds)],
+        [_worker()],
+        kinds=[(kind, f"example of {kind}") for kind in kinds],
         started_epoch_s=0.0,
-        is_interrupted=False,
-        workers_lost=0,
     )
 
 
@@ -163,31 +151,6 @@ def test_a_percentile_is_a_latency_that_was_measured(*, values: list[float], sha
     assert found == sorted(values)[math.ceil(share * len(values)) - 1]
 
 
-def test_workers_clocks_and_error_kinds_are_brought_together() -> None:
-    """Every process counts from its own start, and numbers the errors as it meets them."""
-    measurement = Measurement.of(
-        {
-            "due_s": np.array([100.5, 7.25]),
-            "sent_s": np.array([100.5, 7.25]),
-            "done_s": np.array([101.0, 7.5]),
-            "status": np.array([0, 0]),
-            "bytes": np.array([0, 0]),
-            "error": np.array([1, 2]),
-            "worker": np.array([0, 1]),
-        },
-        [_worker(["refused"], start_s=100.0), _worker(["reset", "refused"], start_s=7.0)],
-        started_epoch_s=0.0,
-        is_interrupted=False,
-        workers_lost=0,
-    )
-
-    assert measurement.due_s.tolist() == [0.25, 0.5]
-    assert [measurement.error_kinds[number - 1] for number in measurement.error] == [
-        "refused",
-        "refused",
-    ]
-
-
 def test_an_arrival_that_was_due_and_nowhere_is_to_be_found_voids_the_run() -> None:
     """Whatever a generator did not get to send was, if anything, the slowest."""
     rows = [(i / 2, i / 2, i / 2 + 0.1, 0) for i in range(22)]
@@ -207,24 +170,27 @@ def test_an_arrival_that_was_due_and_nowhere_is_to_be_found_voids_the_run() -> N
     assert found[0]["arrivals"] == {"due": 20, "wanted_rps": 2.0, "dropped": 0, "connections": 0}
 
 
-def test_what_is_due_when_the_warm_up_ends_counts_on_every_machine() -> None:
-    """A clock that has run for months has no digit left for a billionth: 1 s must stay 1 s."""
-    start_s = 7_654_321.123456789
-    due_s = start_s + np.array([1.0])
-    measurement = Measurement.of(
-        {
-            "due_s": due_s,
-            "sent_s": due_s,
-            "done_s": due_s + 0.1,
-            "status": np.array([200]),
-            "bytes": np.array([0]),
-            "error": np.array([0]),
-            "worker": np.array([0]),
-        },
-        [_worker(start_s=start_s)],
-        started_epoch_s=0.0,
-        is_interrupted=False,
-        workers_lost=0,
+def test_a_dropped_arrival_is_no_request_and_no_failure() -> None:
+    """It was never sent: the endpoint neither answered nor failed it, and the run is invalid."""
+    nan = math.nan
+    found = _summarise(_measurement([(2.0, 2.0, 2.5, 0), (3.0, nan, nan, 1)], ["dropped"]))
+
+    assert (found["requests"], found["failures"]) == (1, 0)
+    assert found["errors"] == []
+    assert found["schedule_lag_s_p99"] == 0.0
+
+
+def test_each_of_several_payloads_has_figures_of_its_own() -> None:
+    """A large payload in twenty small ones is the whole p95, and the mean says nothing of it."""
+    small, large = plans.facts(b"s", name="small"), plans.facts(b"large", name="large")
+    plan = replace(_plan(), payloads=(small, large))
+    measurement = _measurement(
+        [(2.0, 2.0, 2.1, 0), (3.0, 3.0, 3.9, 0), (4.0, 4.0, 4.1, 1)], ["refused"], [0, 1, 0]
     )
 
-    assert _summarise(measurement)["requests"] == 1
+    found = summary.summarise(plan, measurement, hardware={}, other_work_share=0.0, wanted=[])
+
+    assert [
+        (each["payload"], each["requests"], each["failures"], each["latency_s"]["p50"])
+        for each in found["payloads"]
+    ] == [("small", 2, 1, pytest.approx(0.1)), ("large", 1, 0, pytest.approx(0.9))]

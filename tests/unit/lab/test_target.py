@@ -7,7 +7,8 @@ import pytest
 
 from windtunnel.core.errors import NotReadyError, UsageError
 from windtunnel.core.home import Home
-from windtunnel.lab.target import TargetOptions, is_loopback, open_target
+from windtunnel.lab.loopback import is_loopback
+from windtunnel.lab.target import TargetOptions, open_target
 
 if TYPE_CHECKING:
     from tests.unit.lab.conftest import FakeAws

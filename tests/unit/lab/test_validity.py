@@ -13,7 +13,7 @@ _GOOD = Conduct(
     latency_s_median=0.1,
     users_wanted=4,
     users_reached=4,
-    workers_lost=0,
+    lost=(),
     dropped_count=0,
     is_interrupted=False,
     is_cut_short=False,
@@ -54,13 +54,14 @@ def test_a_generator_may_be_late_by_a_millisecond_or_a_twentieth_of_the_median(
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"workers_lost": 1}, "1 load process was lost"),
-        ({"workers_lost": 2}, "2 load processes were lost"),
+        ({"lost": ("process 7 on b was lost",)}, "process 7 on b was lost"),
         ({"dropped_count": 3}, "3 requests were never answered"),
         ({"users_reached": 3}, "only 3 of 4 users"),
         ({"arrivals_dropped": 1}, "1 arrival was dropped: all connections"),
         ({"arrivals_missed": 2}, "2 arrivals were never sent"),
         ({"is_cut_short": True}, "no room"),
+        ({"clock_moved_s": 7.0}, "moved by 7 s during the run"),
+        ({"stopped_because": "5% of 5xx", "is_interrupted": True}, "5% of 5xx"),
         ({"request_count": 0}, "no request"),
         (
             {"silence": Silence(since_s=2.1, measured_s=5.0, is_answering_badly=False)},
@@ -71,7 +72,7 @@ def test_a_generator_may_be_late_by_a_millisecond_or_a_twentieth_of_the_median(
             "the endpoint stopped answering well 500 ms before the 5 s that were measured",
         ),
         (
-            {"is_interrupted": True, "users_reached": 1, "dropped_count": 4, "workers_lost": 1},
+            {"is_interrupted": True, "users_reached": 1, "dropped_count": 4},
             "interrupted",
         ),
     ],

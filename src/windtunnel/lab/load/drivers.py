@@ -9,7 +9,6 @@ from typing import ClassVar
 import gevent
 from locust import User, task
 from locust.exception import StopUser
-from locust.user.task import LOCUST_STATE_RUNNING
 
 from windtunnel.core import limits
 from windtunnel.lab.load.connection import Connection
@@ -30,30 +29,42 @@ class ClosedUser(User):
     @task
     def drive(self) -> None:
         """Send until the run ends; one task for the whole run, as a task costs 10 µs of its own."""
-        node, connection = self.node, Connection(self.node.address)
-        record, exchange = node.samples.record, node.exchange
-        pause_s = limits.RECONNECT_PAUSE_FIRST_S
-        due_s = perf_counter()
+        node = self.node
+        number = node.join_users()
+        connection = Connection(node.address)
         try:
-            while due_s < node.end_s and self._state == LOCUST_STATE_RUNNING:
-                sent_s = perf_counter()
-                status, size, error = exchange(connection, sent_s)
-                done_s = perf_counter()
-                record(due_s, sent_s, done_s, status, size, error)
-                due_s = done_s
-                if status:
-                    pause_s = limits.RECONNECT_PAUSE_FIRST_S
-                    if done_s - sent_s < _INSTANT_S:
-                        gevent.sleep(0)
-                else:
-                    # Nobody answered: a user who asks again at once, ten thousand times a second,
-                    # is not a user. The next request is due when the pause ends.
-                    gevent.sleep(pause_s)
-                    pause_s = min(2 * pause_s, limits.RECONNECT_PAUSE_S_MAX)
-                    due_s = perf_counter()
+            self._send(node, connection, number)
         finally:
             connection.close()
+            node.leave_users(number)
         raise StopUser
+
+    def _send(self, node: Node, connection: Connection, number: int) -> None:
+        record, exchange = node.samples.record, node.exchange
+        payloads, think_s = node.payloads, node.think_s
+        pause_s = limits.RECONNECT_PAUSE_FIRST_S
+        due_s = perf_counter()
+        while due_s < node.end_s and number < node.users_wanted:
+            payload = next(payloads)
+            sent_s = perf_counter()
+            status, size, error = exchange(connection, sent_s, payload)
+            done_s = perf_counter()
+            record(due_s, sent_s, done_s, status, size, error, payload)
+            due_s = done_s
+            if not status:
+                # Nobody answered: a user who asks again at once, ten thousand times a second, is
+                # not a user. The next request is due when the pause ends.
+                gevent.sleep(pause_s)
+                pause_s = min(2 * pause_s, limits.RECONNECT_PAUSE_S_MAX)
+                due_s = perf_counter()
+                continue
+            pause_s = limits.RECONNECT_PAUSE_FIRST_S
+            if think_s is not None:
+                # The next request is due when this user has thought, and woke: no sooner.
+                gevent.sleep(min(think_s(), max(0.0, node.end_s - done_s)))
+                due_s = perf_counter()
+            elif done_s - sent_s < _INSTANT_S:
+                gevent.sleep(0)
 
 
 class OpenUser(User):

@@ -1,9 +1,11 @@
-"""A load process: `python -m windtunnel.lab.load.generator ROLE FD [PORT]`.
+"""A load process: `python -m windtunnel.lab.load.generator ROLE FD [HOST PORT ENDPOINT]`.
 
 ROLE is `local` (head and only node in one), `master` (the head; tells the port it listens on) or
-`worker` (a node; PORT is the master's). Its orders come as the first line through the descriptor
-FD, new credentials as further lines; what it has to tell goes to stdout, one JSON object a line. It
-is started anew, never forked: importing Locust patches the whole process.
+`worker` (a node; HOST and PORT are its master's, which gives it its orders; ENDPOINT is the one it
+means to send to, or nothing). What a head needs, or
+a worker's credentials, come as the first line through the descriptor FD, new credentials as further
+lines; what it has to tell goes to stdout, one JSON object a line. It is started anew, never forked:
+importing Locust patches the whole process.
 """
 
 import gc
@@ -28,75 +30,122 @@ from locust.runners import MasterRunner, Runner
 
 from windtunnel.aws import sigv4
 from windtunnel.core import supervision
+from windtunnel.lab.load.closed_schedule import ClosedSchedule
 from windtunnel.lab.load.drivers import ClosedUser, OpenUser
 from windtunnel.lab.load.head import Head
 from windtunnel.lab.load.node import Node
-from windtunnel.lab.load.plan import ClosedSchedule, Orders
+from windtunnel.lab.load.plan import Orders, Plan, read_bodies
+from windtunnel.lab.load.recruit import Recruit
+from windtunnel.lab.loopback import is_loopback
 
 # Above the instances on the same machine, which run at 0: a generator that waits for a processor
 # measures the wait. Needs to be root; -5 is a quarter of the way to the top.
 _NICENESS = -5
-_HOST = "127.0.0.1"
 
 
-def main(arguments: list[str]) -> None:
-    """Play one role until the run is over."""
+def main(arguments: list[str]) -> int:
+    """Play one role until the run is over; return the exit status."""
     role, descriptor, *rest = arguments
     lifeline = supervision.join_parent()
     # Reading waits in its greenlet, not in the process.
     lines = iter(FileObjectPosix(int(descriptor), "r"))
-    orders = Orders.from_text(next(lines))
+    first = next(lines)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     _raise_limits()
     if lifeline is not None:
         gevent.spawn(_end_with_parent, lifeline)
-    is_closed = isinstance(orders.plan.schedule, ClosedSchedule)
     environment = Environment(
-        user_classes=[ClosedUser if is_closed else OpenUser],
+        user_classes=[ClosedUser, OpenUser],
         # A worker without options looks for Locust's own config files; a master needs none.
         parsed_options=Namespace(web_base_path="") if role == "worker" else None,
-        stop_timeout=0,
     )
     if role == "worker":
-        _run_worker(environment, orders, lines, int(rest[0]))
-    else:
-        _run_head(environment, orders, lines, role)
+        return _run_worker(environment, first, lines, rest)
+    _run_head(environment, Orders.from_text(first), lines, role)
+    return 0
 
 
-def _run_worker(environment: Environment, orders: Orders, lines: Iterator[str], port: int) -> None:
+def _run_worker(
+    environment: Environment, first: str, lines: Iterator[str], words: list[str]
+) -> int:
+    host, port, endpoint_name = words
     # Ctrl-C is the head's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    runner = environment.create_worker_runner(_HOST, port)
-    _add_node(orders, runner, lines)
+    credentials = sigv4.Credentials(**json.loads(first))
+    runner = environment.create_worker_runner(host, int(port))
+    nodes: list[Node] = []
+
+    def accept(plan: Plan, bodies: list[bytes]) -> None:
+        why = _unreachable(plan.url, host)
+        if endpoint_name and endpoint_name != plan.endpoint_name:
+            why = f"the master sends to endpoint {plan.endpoint_name}, not to {endpoint_name}"
+        if why is not None:
+            refuse(why)
+            return
+        _tell({"event": "enlisted", "endpoint": plan.endpoint_name, "url": plan.url})
+        nodes.append(_add_node(plan, bodies, credentials, runner, lines))
+
+    def refuse(why: str) -> None:
+        _tell({"event": "refused", "why": why})
+        gevent.spawn(runner.quit)
+
+    Recruit(runner, accept, refuse).enlist()
     # Locust's `quit` message ends all of the runner's greenlets.
     runner.greenlet.join()
+    if nodes and nodes[0].is_finished:
+        _tell({"event": "done", "requests": nodes[0].samples.count})
+        return 0
+    if nodes and nodes[0].is_orphaned:
+        _tell({"event": "orphaned"})
+    return 1
+
+
+def _unreachable(url: str, master_host: str) -> str | None:
+    """Return why this host cannot send to where the master means to, if that is plain."""
+    if is_loopback(url) and not is_loopback(f"http://{master_host}"):
+        return (
+            f"the endpoint is at {url}, which is here another machine than at the master: let the "
+            "master name an address that both can reach (--endpoint-url, or `up --host`)"
+        )
+    return None
 
 
 def _run_head(environment: Environment, orders: Orders, lines: Iterator[str], role: str) -> None:
+    bodies = read_bodies(Path(orders.directory), orders.plan.payloads)
     runner: Runner
     if role == "master":
-        master = environment.create_master_runner(_HOST, 0)
+        listening = orders.listening
+        master = environment.create_master_runner(listening.host, listening.port)
         _tell({"event": "listening", "port": master.server.port})
         runner = master
     else:
         runner = environment.create_local_runner()
-    head = Head(orders.plan, Path(orders.directory), runner, _tell)
+    head = Head(orders, bodies, runner, _tell)
     gevent.signal_handler(signal.SIGINT, head.interrupt)
     gevent.signal_handler(signal.SIGTERM, head.interrupt)
     if not isinstance(runner, MasterRunner):
-        _add_node(orders, runner, lines)
+        _add_node(orders.plan, bodies, orders.credentials, runner, lines)
     head.run()
     runner.quit()
 
 
-def _add_node(orders: Orders, runner: Runner, lines: Iterator[str]) -> None:
-    node = Node(orders, runner)
+def _add_node(
+    plan: Plan,
+    bodies: list[bytes],
+    credentials: sigv4.Credentials,
+    runner: Runner,
+    lines: Iterator[str],
+) -> Node:
+    is_closed = isinstance(plan.schedule, ClosedSchedule)
+    user_class = ClosedUser if is_closed else OpenUser
+    node = Node(plan, bodies, credentials, runner, user_class.__name__)
     ClosedUser.node = OpenUser.node = node
     gevent.spawn(_take_credentials, node, lines)
     # What is loaded by now stays: the collector need not look at it during the run.
     gc.collect()
     gc.freeze()
     node.announce()
+    return node
 
 
 def _take_credentials(node: Node, lines: Iterator[str]) -> None:
@@ -127,4 +176,4 @@ def _tell(event: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     assert locust.__version__, "imported first: it patches what the others use"
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -1,54 +1,76 @@
-"""The head of a load run: starts Locust's users, gathers what the nodes measured, ends it all.
+"""The head of a load run: gathers its load processes, lets them begin, keeps what they measure.
 
-It runs beside the only node, or in Locust's master with the nodes in workers elsewhere. It writes
-the columns as they came, one file each, into the run's working directory, and tells whoever
-started it, line by line, what is going on.
+It runs beside the only node, or in Locust's master with the nodes in workers here or on other
+hosts. It writes the columns as they come, one file each, into the run's working directory, and
+tells whoever started it, line by line, what is going on.
 """
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from time import perf_counter
 from typing import IO, TYPE_CHECKING, Any
 
 import gevent
+import numpy as np
 from locust.runners import STATE_MISSING, MasterRunner
 
-from windtunnel.core import limits
-from windtunnel.lab.load import node
-from windtunnel.lab.load.plan import Plan
+from windtunnel import __version__
+from windtunnel.lab.load import messages, shapes
+from windtunnel.lab.load.closed_schedule import ClosedSchedule
+from windtunnel.lab.load.crew import Crew, Worker
+from windtunnel.lab.load.plan import Orders
 from windtunnel.lab.load.samples import COLUMNS
 
 if TYPE_CHECKING:
+    from locust import LoadTestShape
     from locust.runners import Runner
 
 OUTCOME_FILE = "outcome.json"
 _POLL_S = 0.05
+# Looks at each worker's clock: the quickest of some is taken.
+_CLOCK_LOOKS = 5
+_CLOCK_LOOK_S = 0.05
 Tell = Callable[[dict[str, Any]], None]
 
 
 class Head:
     """One run, seen from where its nodes report."""
 
-    def __init__(self, plan: Plan, directory: Path, runner: "Runner", tell: Tell) -> None:
-        self._plan = plan
-        self._directory = directory
+    def __init__(self, orders: Orders, bodies: "list[bytes]", runner: "Runner", tell: Tell) -> None:
+        self._plan = orders.plan
+        self._patience_s = orders.listening.patience_s
+        self._bodies = bodies
+        self._directory = Path(orders.directory)
         self._runner = runner
         self._tell = tell
-        # In the order in which nodes announced themselves; the position is the worker's number.
-        self._nodes: list[str] = []
-        self._outcomes: dict[str, dict[str, Any]] = {}
-        self._lost: set[str] = set()
+        self._crew = Crew(orders.plan)
+        # Those that were given their orders, by the name that Locust gave them.
+        self._enlisted: dict[str, Worker] = {}
+        # Kinds of error, as numbered in what is kept; and for each worker its own numbers in these.
+        self._kinds: dict[str, str] = {}
+        self._numbers: dict[str, list[int]] = {}
         self._is_interrupted = False
+        # A sentence on what made the run end early, or what it must not begin with.
+        self._fault: str | None = None
+        self._refusal: str | None = None
+        # The most users that a shape wanted at once.
+        self._users_wanted: int | None = None
+        self._shape: LoadTestShape | None = None
+        self._start_s = 0.0
         self._columns: dict[str, IO[bytes]] = {
-            name: (directory / name).open("wb")
+            name: (self._directory / name).open("wb")
             for name in (*(name for name, _ in COLUMNS), _WORKER)
         }
         for message, listener in (
-            (node.READY, self._ready),
-            (node.TICK, self._tick),
-            (node.SAMPLES, self._samples),
-            (node.FINISHED, self._finished),
+            (messages.HELLO, self._hello),
+            (messages.READY, self._ready),
+            (messages.PONG, self._pong),
+            (messages.TICK, self._tick),
+            (messages.SAMPLES, self._samples),
+            (messages.FINISHED, self._finished),
         ):
             runner.register_message(message, listener)
 
@@ -59,72 +81,169 @@ class Head:
     def run(self) -> None:
         """Wait for the nodes, run the schedule, gather, and tell the outcome."""
         try:
-            if self._wait_ready():
+            if self._wait_ready() and self._agree():
                 self._drive()
         finally:
             for column in self._columns.values():
-                column.close()
+                # A full disk was said already.
+                with suppress(OSError):
+                    column.close()
+        crew = self._crew
         outcome = {
             "is_interrupted": self._is_interrupted,
-            "workers_lost": len(self._lost) + self._plan.processes - len(self._nodes),
+            "fault": self._fault,
+            "refusal": self._refusal,
+            "here": [worker.label for worker in crew.ready.values()],
+            "lost": crew.losses(),
+            "notes": crew.notes,
+            "users_wanted": self._users_wanted,
+            "kinds": list(self._kinds.items()),
             # One a worker, by its number; None where it was lost.
-            "workers": [self._outcomes.get(name) for name in self._nodes],
+            "workers": [worker.outcome for worker in crew.ready.values()],
         }
         (self._directory / OUTCOME_FILE).write_text(json.dumps(outcome))
         self._tell({"event": "finished"})
 
     def _wait_ready(self) -> bool:
-        deadline_s = time.monotonic() + limits.LOAD_START_TIMEOUT_S
-        while len(self._nodes) < self._plan.processes:
-            if self._is_interrupted or time.monotonic() > deadline_s:
+        deadline_s = perf_counter() + self._patience_s
+        while not self._crew.is_complete:
+            if self._is_interrupted or perf_counter() > deadline_s:
                 return False
             gevent.sleep(_POLL_S)
+            for name in list(self._crew.ready):
+                if self._is_gone(name) and (worker := self._crew.leave(name)):
+                    self._tell_joined(f"{worker.label} left")
         return True
 
-    def _drive(self) -> None:
+    def _agree(self) -> bool:
+        """Say whether all can start together: clocks are read, and a shape is there."""
+        for _ in range(_CLOCK_LOOKS):
+            for name in self._crew.ready:
+                asked = {"asked_s": perf_counter()}
+                self._runner.send_message(messages.PING, asked, client_id=name)
+            gevent.sleep(_CLOCK_LOOK_S)
+        self._refusal = self._crew.astray()
         schedule = self._plan.schedule
+        if isinstance(schedule, ClosedSchedule) and schedule.shape is not None:
+            try:
+                self._shape = shapes.load(schedule.shape)
+            except Exception as error:  # noqa: BLE001 - whatever the file of a user raises
+                self._refusal = f"The shape cannot be used: {error}"
+        return self._refusal is None
+
+    def _drive(self) -> None:
+        crew, schedule = self._crew, self._plan.schedule
+        crew.begin()
         start_epoch_s = time.time() + schedule.lead_s
-        for number, name in enumerate(self._nodes):
-            words = {"start_epoch_s": start_epoch_s, "number": number}
-            self._runner.send_message(node.BEGIN, words, client_id=name)
+        self._start_s = perf_counter() + schedule.lead_s
+        for name, worker in crew.ready.items():
+            words = {"start_epoch_s": start_epoch_s + worker.ahead_s, "number": worker.number}
+            self._runner.send_message(messages.BEGIN, words, client_id=name)
         self._tell({"event": "begun", "start_epoch_s": start_epoch_s})
-        # Locust's master starts users in the caller's greenlet, until the last one stands.
-        spawning = gevent.spawn(self._runner.start, *schedule.spawning(self._plan.processes))
+        shaping = gevent.spawn(self._follow_shape, self._shape) if self._shape else None
         is_halted = False
-        while len(self._outcomes) + len(self._lost) < len(self._nodes):
+        while any(crew.working()):
             gevent.sleep(_POLL_S)
             self._find_lost()
             # What is left after a worker was lost is no measurement; ending it saves the time.
-            if (self._is_interrupted or self._lost) and not is_halted:
+            if (self._is_interrupted or crew.is_any_lost) and not is_halted:
                 is_halted = True
-                spawning.kill()
-                self._runner.send_message(node.HALT, {})
+                self._runner.send_message(messages.HALT, {})
+        if shaping is not None:
+            shaping.kill()
+
+    def _follow_shape(self, shape: "LoadTestShape") -> None:
+        """Tell all nodes how many users a shape wants, until it wants no more."""
+        for users in shapes.follow(shape, self._runner, gevent.sleep):
+            self._users_wanted = max(users, self._users_wanted or 0)
+            self._runner.send_message(messages.USERS, {"users": users})
+        self._runner.send_message(messages.HALT, {})
+
+    def _is_gone(self, name: str) -> bool:
+        if not isinstance(self._runner, MasterRunner):
+            return False
+        clients = self._runner.clients
+        return name not in clients or clients[name].state == STATE_MISSING
 
     def _find_lost(self) -> None:
-        if isinstance(self._runner, MasterRunner):
-            clients = self._runner.clients
-            for name in self._nodes:
-                gone = name not in clients or clients[name].state == STATE_MISSING
-                if gone and name not in self._outcomes:
-                    self._lost.add(name)
+        for worker in self._crew.working():
+            if self._is_gone(worker.name):
+                worker.lost_after_s = perf_counter() - self._start_s
 
-    def _ready(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401 - Locust's own message
-        if msg.node_id not in self._nodes:
-            self._nodes.append(msg.node_id)
+    def _hello(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401 - Locust's own message
+        worker = Worker(msg.node_id, msg.data["host"], msg.data["pid"])
+        why = self._crew.refusal(msg.data["version"], __version__)
+        if why is not None:
+            self._crew.notes.append(f"{worker.label} was turned away: {why}")
+            self._runner.send_message(messages.REFUSED, {"why": why}, client_id=worker.name)
+            return
+        self._enlisted[worker.name] = worker
+        self._runner.send_message(
+            messages.ORDERS, {"plan": json.dumps(self._plan.to_json())}, client_id=worker.name
+        )
+        for body in self._bodies:
+            self._runner.send_message(messages.PAYLOAD, {"body": body}, client_id=worker.name)
+
+    def _ready(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401
+        worker = self._enlisted.get(msg.node_id)
+        # The node in this process needs no orders.
+        worker = worker or Worker(msg.node_id, msg.data["host"], msg.data["pid"])
+        why = self._crew.refusal(__version__, __version__)
+        if why is not None:
+            self._crew.notes.append(f"{worker.label} was turned away: {why}")
+            self._runner.send_message(messages.REFUSED, {"why": why}, client_id=worker.name)
+            return
+        self._crew.join(worker)
+        self._tell_joined(f"{worker.label} is ready")
+
+    def _tell_joined(self, what: str) -> None:
+        here = {"what": what, "here": len(self._crew.ready), "wanted": self._plan.processes}
+        self._tell({"event": "joined", **here})
+
+    def _pong(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401
+        answered_s = perf_counter()
+        epoch_offset_s = time.time() - answered_s
+        self._crew.ready[msg.node_id].look_at_clock(
+            msg.data["asked_s"] + epoch_offset_s, answered_s + epoch_offset_s, msg.data["epoch_s"]
+        )
 
     def _tick(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401
-        self._tell({"event": "tick", "worker": self._nodes.index(msg.node_id), **msg.data})
+        self._tell({"event": "tick", "worker": self._crew.ready[msg.node_id].number, **msg.data})
 
     def _samples(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401
-        number = self._nodes.index(msg.node_id)
-        for name, _code in COLUMNS:
-            self._columns[name].write(msg.data[name])
-        rows = len(msg.data["due_s"]) // _DOUBLE_BYTES
-        self._columns[_WORKER].write(number.to_bytes(2, "little") * rows)
+        if self._fault is not None:
+            return
+        words = dict(msg.data)
+        words["error"] = self._renumbered(msg.node_id, words)
+        rows = len(words["error"]) // 2
+        number = self._crew.ready[msg.node_id].number
+        try:
+            for name, _code in COLUMNS:
+                self._columns[name].write(words[name])
+                # A disk that is full must say so now.
+                self._columns[name].flush()
+            self._columns[_WORKER].write(number.to_bytes(2, "little") * rows)
+        except OSError as error:
+            self._fault = (
+                f"the disk took no more ({error.strerror}): requests that were answered later are "
+                "missing"
+            )
+            self._is_interrupted = True
+
+    def _renumbered(self, name: str, words: Mapping[str, Any]) -> bytes:
+        """Return a worker's kinds of error in the numbers that all share."""
+        numbers = self._numbers.setdefault(name, [0])
+        for kind, example in words["kinds"]:
+            self._kinds.setdefault(kind, example)
+            numbers.append(list(self._kinds).index(kind) + 1)
+        errors: bytes = words["error"]
+        if len(numbers) == 1 or not any(errors):
+            return errors
+        renumbered: bytes = np.array(numbers, "<u2")[np.frombuffer(errors, "<u2")].tobytes()
+        return renumbered
 
     def _finished(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401
-        self._outcomes[msg.node_id] = msg.data
+        self._crew.ready[msg.node_id].outcome = msg.data
 
 
 _WORKER = "worker"
-_DOUBLE_BYTES = 8

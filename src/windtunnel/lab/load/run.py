@@ -19,7 +19,8 @@ from windtunnel.lab.endpoint import Endpoint
 from windtunnel.lab.load.arrivals import Arrivals
 from windtunnel.lab.load.conductor import Conductor, Tick
 from windtunnel.lab.load.open_schedule import OpenSchedule
-from windtunnel.lab.load.plan import Plan, Schedule
+from windtunnel.lab.load.plan import Listening, PayloadFacts, Plan, Schedule
+from windtunnel.lab.loopback import is_loopback
 from windtunnel.lab.measurement import Measurement
 from windtunnel.lab.objectives import Objective
 from windtunnel.lab.payload import Payload
@@ -27,7 +28,7 @@ from windtunnel.lab.report import page
 from windtunnel.lab.run_directory import Run, RunDirectory
 from windtunnel.lab.summary import summarise
 from windtunnel.lab.surroundings import Surroundings
-from windtunnel.lab.target import Target, is_loopback
+from windtunnel.lab.target import Target
 
 # What the numbers hang on besides our own code.
 _VERSIONS_OF = ("locust", "gevent", "boto3", "numpy", "pyarrow")
@@ -44,8 +45,12 @@ class LoadRun:
     directory: RunDirectory
     # Of an open loop.
     arrivals: Arrivals | None
+    # Of the plan's payloads.
+    bodies: tuple[bytes, ...]
     # The run that this one is held to.
     baseline: Run | None = None
+    # Where workers of other hosts are waited for.
+    listening: Listening | None = None
 
     def execute(
         self,
@@ -54,16 +59,28 @@ class LoadRun:
         on_wait: Callable[[str], None],
         command: Sequence[str],
         watch: Callable[[Tick], str | None] = lambda _tick: None,
+        on_joined: Callable[[str], None] = lambda _text: None,
     ) -> dict[str, Any]:
         """Send everything, write the run's directory, and return its summary.
 
         On a local cloud it waits until nobody else measures there; `on_wait` is told who does.
+        `on_joined` is told of each worker that comes from another host.
         `watch` may end the run early by saying why.
         """
         home = self.target.home
         what = f"load on endpoint {self.plan.endpoint_name}"
         with measuring(home, what, on_wait) if home else nullcontext():
-            return self._execute(Conductor(self.plan, self.target, on_tick, watch), command)
+            conductor = Conductor(
+                self.plan,
+                self.bodies,
+                self.target,
+                on_tick,
+                watch,
+                on_joined=on_joined,
+                listening=self.listening,
+                directory=self.directory.path,
+            )
+            return self._execute(conductor, command)
 
     def _execute(self, conductor: Conductor, command: Sequence[str]) -> dict[str, Any]:
         facts = hardware.describe()
@@ -155,7 +172,7 @@ def _hardware(target: Target, endpoint: Endpoint, facts: Mapping[str, Any]) -> d
 def prepare(
     target: Target,
     endpoint_name: str,
-    payload: Payload,
+    payloads: Sequence[Payload],
     *,
     accept: str | None,
     schedule: Schedule,
@@ -163,6 +180,8 @@ def prepare(
     objectives: Sequence[Objective],
     directory: RunDirectory,
     baseline: Run | None = None,
+    seed: int = 0,
+    listening: Listening | None = None,
 ) -> LoadRun:
     """Return a run against an endpoint that is in service, or say why there can be none."""
     endpoint = endpoints.describe(target, endpoint_name)
@@ -171,14 +190,13 @@ def prepare(
         endpoint_name=endpoint_name,
         url=target.runtime().meta.endpoint_url,
         region=target.region,
-        payload_path=str(payload.path.absolute()),
-        payload_bytes=len(payload.body),
-        payload_sha256=payload.sha256,
-        content_type=payload.content_type,
+        payloads=tuple(PayloadFacts.of(payload) for payload in payloads),
         accept=accept,
         schedule=schedule,
         processes=processes,
         objectives=tuple(objective.text for objective in objectives),
+        seed=seed,
+        join_at=f"{listening.host}:{listening.port}" if listening else None,
     )
     if baseline is not None:
         baselines.check_comparable(
@@ -188,4 +206,14 @@ def prepare(
         )
     directory.prepare()
     arrivals = schedule.read_arrivals() if isinstance(schedule, OpenSchedule) else None
-    return LoadRun(plan, target, endpoint, tuple(objectives), directory, arrivals, baseline)
+    return LoadRun(
+        plan,
+        target,
+        endpoint,
+        tuple(objectives),
+        directory,
+        arrivals,
+        bodies=tuple(payload.body for payload in payloads),
+        baseline=baseline,
+        listening=listening,
+    )

@@ -1,12 +1,17 @@
-"""What was measured, as flat columns: one row a request, 35 bytes, no objects.
+"""What was measured, as flat columns: one row a request, 37 bytes, no objects.
 
-Recording a request is six appends to arrays, so that measuring stays cheaper than sending. Times
-are of the process's monotonic clock; whoever reads them is told where the run's start lies on it.
+Recording a request is seven appends to arrays, so that measuring stays cheaper than sending. Rows
+are taken away as they come, several times a second: a process that sends for days holds no more
+than one that sends for a minute. An arrival that was dropped is a row, too: it was never sent.
 """
 
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import nan
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from windtunnel.core import limits
 from windtunnel.lab.load.failures import Failure
@@ -19,8 +24,15 @@ COLUMNS = (
     ("status", "H"),
     ("bytes", "q"),
     ("error", "H"),
+    ("payload", "H"),
 )
+# How numpy and a run's working files have them.
+DTYPES = {"d": "<f8", "H": "<u2", "q": "<i8"}
 _OTHER = "other kinds of error"
+# The kind of error of an arrival that nobody was free to send; as such it is told apart.
+DROPPED = "dropped"
+
+Columns = dict[str, npt.NDArray[Any]]
 
 
 @dataclass
@@ -42,27 +54,37 @@ class FailureKinds:
 
 
 class Samples:
-    """The requests that one load process sent."""
+    """The requests that one load process sent and did not hand over yet."""
 
     def __init__(self) -> None:
+        self.kinds = FailureKinds()
+        # Of the whole run.
+        self.count = 0
+        self._clear()
+
+    def _clear(self) -> None:
         self.due_s = array("d")
         self.sent_s = array("d")
         self.done_s = array("d")
         self.status = array("H")
         self.bytes = array("q")
         self.error = array("H")
-        self.kinds = FailureKinds()
-
-    def __len__(self) -> int:
-        return len(self.due_s)
+        self.payload = array("H")
 
     @property
     def is_full(self) -> bool:
         """Say whether no more can be kept."""
-        return len(self.due_s) >= limits.LOAD_REQUEST_COUNT_MAX
+        return self.count + len(self.due_s) >= limits.LOAD_REQUEST_COUNT_MAX
 
     def record(
-        self, due_s: float, sent_s: float, done_s: float, status: int, size: int, error: int
+        self,
+        due_s: float,
+        sent_s: float,
+        done_s: float,
+        status: int,
+        size: int,
+        error: int,
+        payload: int,
     ) -> None:
         """Keep one request."""
         self.due_s.append(due_s)
@@ -71,9 +93,18 @@ class Samples:
         self.status.append(status)
         self.bytes.append(size)
         self.error.append(error)
+        self.payload.append(payload)
 
-    def chunks(self) -> Iterator[dict[str, bytes]]:
-        """Yield the columns in pieces that fit a message between processes."""
-        step = limits.LOAD_CHUNK_REQUEST_COUNT
-        for first in range(0, len(self), step):
-            yield {name: getattr(self, name)[first : first + step].tobytes() for name, _ in COLUMNS}
+    def drop(self, due_s: float, payload: int) -> None:
+        """Keep that an arrival was not sent."""
+        why = Failure(DROPPED, "every connection was waiting for an answer")
+        self.record(due_s, nan, nan, 0, 0, self.kinds.number(why), payload)
+
+    def take(self) -> Columns:
+        """Return what there is, which is here no more, as columns of numpy."""
+        columns: Columns = {
+            name: np.frombuffer(getattr(self, name), dtype=DTYPES[code]) for name, code in COLUMNS
+        }
+        self.count += len(self.due_s)
+        self._clear()
+        return columns

@@ -33,8 +33,8 @@ class _Lane:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        # Whose `switch` hands over the moment at which the next request is due.
-        self.next_due: Waiter[float] = Waiter()
+        # Whose `switch` hands over when the next request is due, and with which payload.
+        self.next_due: Waiter[tuple[float, int]] = Waiter()
         self.free_since_s = 0.0
 
 
@@ -70,7 +70,7 @@ class OpenSender:
         gevent.killall(self._greenlets)
 
     def _dispatch(self, arrivals: Iterator[float], alarm: Alarm) -> None:
-        node = self._node
+        node, payloads = self._node, self._node.payloads
         turned_s = perf_counter()
         for due_s in arrivals:
             while (now_s := perf_counter()) < due_s - _EARLY_S:
@@ -82,24 +82,25 @@ class OpenSender:
                 now_s = perf_counter()
             if due_s >= node.end_s:
                 return
-            self._hand_out(due_s)
+            self._hand_out(due_s, next(payloads))
             if now_s - turned_s > _TURN_S:
                 alarm.wait_until(now_s)
                 turned_s = perf_counter()
 
-    def _hand_out(self, due_s: float) -> None:
+    def _hand_out(self, due_s: float, payload: int) -> None:
         if self._free:
             lane = self._free.pop()
             self.busy += 1
-            gevent.get_hub().loop.run_callback(lane.next_due.switch, due_s)
+            gevent.get_hub().loop.run_callback(lane.next_due.switch, (due_s, payload))
         elif len(self._greenlets) < self._node.connections_max:
             self.busy += 1
-            self._greenlets.append(gevent.spawn(self._serve, due_s))
+            self._greenlets.append(gevent.spawn(self._serve, due_s, payload))
         else:
             self.dropped += 1
+            self._node.samples.drop(due_s, payload)
             self.dropped_counted += due_s >= self._node.counted_from_s
 
-    def _serve(self, due_s: float) -> None:
+    def _serve(self, due_s: float, payload: int) -> None:
         """Send one request after the other, each when it is handed one."""
         node, connection = self._node, Connection(self._node.address)
         lane = _Lane(connection)
@@ -109,13 +110,13 @@ class OpenSender:
                 sent_s = perf_counter()
                 if connection.is_open and sent_s - lane.free_since_s > limits.LOAD_IDLE_TRUSTED_S:
                     connection.close_if_ended()
-                status, size, error = exchange(connection, sent_s)
+                status, size, error = exchange(connection, sent_s, payload)
                 done_s = perf_counter()
-                record(due_s, sent_s, done_s, status, size, error)
+                record(due_s, sent_s, done_s, status, size, error, payload)
                 self.busy -= 1
                 lane.free_since_s = done_s
                 lane.next_due.clear()
                 self._free.append(lane)
-                due_s = lane.next_due.get()
+                due_s, payload = lane.next_due.get()
         finally:
             connection.close()

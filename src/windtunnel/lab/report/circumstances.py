@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from windtunnel.lab.load.closed_schedule import ClosedSchedule
 from windtunnel.lab.load.open_schedule import OpenSchedule
 from windtunnel.lab.quantities import (
     format_bytes,
@@ -47,8 +48,15 @@ def _served(asked: Mapping[str, Any], hardware: Mapping[str, Any]) -> Iterator[R
 
 def _sent(plan: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[Row]:
     schedule = plan["schedule"]
-    size = format_bytes_exactly(plan["payload_bytes"])
-    yield "request", f"{size} of {plan['content_type']}, sha256 {plan['payload_sha256'][:16]}"
+    payloads = plan["payloads"]
+    first = payloads[0]
+    size = format_bytes_exactly(first["bytes"])
+    text = f"{size} of {first['content_type']}, sha256 {first['sha256'][:16]}"
+    if len(payloads) > 1:
+        sizes = [payload["bytes"] for payload in payloads]
+        span = f"{format_bytes_exactly(min(sizes))} to {format_bytes_exactly(max(sizes))}"
+        text = f"{len(payloads):,} payloads of {span}, drawn by their weights"
+    yield "request", text
     measured, warmup = format_duration(summary["measured_s"]), format_duration(schedule["warmup_s"])
     if "arrivals" in summary:
         how = (
@@ -57,9 +65,10 @@ def _sent(plan: Mapping[str, Any], summary: Mapping[str, Any]) -> Iterator[Row]:
         )
     else:
         users = summary["users"]
+        sentence = ClosedSchedule.from_json(schedule).pause()
         how = (
             f"{users['reached']:,} of {users['wanted']:,} users, each sending the next request "
-            "when the last was answered"
+            f"{sentence}"
         )
     uncounted = f"{summary['warmup_requests']:,} requests not counted"
     yield "schedule", f"{how}, for {measured} after {warmup} of warm-up ({uncounted})"

@@ -81,7 +81,7 @@ def test_every_request_that_was_sent_is_kept_and_told(
     assert summary["hardware"]["instances"].startswith("ml.c5.large (stand-in: ")
     asked = json.loads((out / "run.json").read_text())
     assert asked["endpoint"]["variants"][0]["environment"] == {"OMP_NUM_THREADS": "1"}
-    assert asked["plan"]["payload_bytes"] == payload_file.stat().st_size
+    assert asked["plan"]["payloads"][0]["bytes"] == payload_file.stat().st_size
     assert (out / "report.html").stat().st_size > 1_000_000
 
 
@@ -244,8 +244,22 @@ def test_too_few_requests_are_not_a_pass(
         (["--users", "1", "--duration", "1s", "--slo", "p95=150"], "not a length of time"),
         (["--users", "1", "--duration", "1s", "--payload", "/dev/null"], "is empty"),
         (["--users", "1"], "--users needs a --duration"),
-        (["--duration", "1s"], "one of --users, --rate, --stages, --trace"),
+        (["--duration", "1s"], "one of --users, --user-stages, --shape, --rate"),
         (["--users", "1", "--rate", "1", "--duration", "1s"], "--users and --rate are two kinds"),
+        (["--user-stages", "1s:x"], "is not a duration and a number of users"),
+        (["--user-stages", "1s:0"], "never have a user"),
+        (["--user-stages", "1s:2", "--duration", "2s"], "leave --duration out"),
+        (["--user-stages", "1s:2", "--processes", "3"], "have no use for 2 users"),
+        (["--shape", "/none", "--duration", "1s"], "/none cannot be read"),
+        (["--shape", "/bin/sh", "--duration", "1s"], "is not Python"),
+        (["--users", "1", "--duration", "1s", "--think-time", "2s-1s"], "from more to less"),
+        (["--users", "1", "--duration", "1s", "--think-time", "2h"], "at most 10 m"),
+        (["--rate", "1", "--duration", "1s", "--think-time", "1s"], "--think-time means nothing"),
+        (["--users", "1", "--duration", "1s", "--payload-lines", "/dev/null"], "is empty"),
+        (["--users", "1", "--duration", "1s", "--master"], "how many --workers"),
+        (["--users", "1", "--duration", "1s", "--workers", "2"], "--workers goes with --master"),
+        (["--worker"], "--worker needs the --master-host"),
+        (["--users", "2", "--duration", "1s", "--master", "--workers", "3"], "lower --workers"),
         (["--stages", "1s:1", "--trace", "x"], "--stages and --trace are two kinds"),
         (["--rate", "1"], "--rate needs a --duration"),
         (["--rate", "0", "--duration", "1s"], "--rate must be more than 0"),
@@ -356,8 +370,11 @@ def test_a_lost_worker_makes_the_run_invalid(
 
     assert process.returncode == 3, err
     summary = json.loads((out / "summary.json").read_text())
-    assert "1 load process was lost" in summary["reasons"]
-    assert summary["requests"] > 0
+    (reason,) = summary["reasons"]
+    assert "was lost" in reason
+    assert reason.endswith("into the run, and with it 1 of 2 users")
+    # What it had measured until then is kept.
+    assert {row["worker"] for row in _kept(out)} == {0, 1}
 
 
 def test_no_load_process_outlives_the_command(

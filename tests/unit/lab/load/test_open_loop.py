@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.unit.lab import plans
 
 from windtunnel.aws import sigv4
 from windtunnel.core import limits
@@ -110,26 +111,12 @@ def _schedule(**words: Any) -> OpenSchedule:
     return open_schedule(**{**asked, **words})
 
 
-def _plan(server: Server, schedule: OpenSchedule, tmp_path: Path, processes: int = 1) -> Plan:
-    payload = tmp_path / "payload"
-    payload.write_bytes(b"BODY")
-    return Plan(
-        endpoint_name="unet",
-        url=server.url,
-        region="us-east-1",
-        payload_path=str(payload),
-        payload_bytes=4,
-        payload_sha256=sigv4.payload_hash(b"BODY"),
-        content_type="text/plain",
-        accept=None,
-        schedule=schedule,
-        processes=processes,
-        objectives=(),
-    )
+def _plan(server: Server, schedule: OpenSchedule, processes: int = 1) -> Plan:
+    return plans.plan(schedule, url=server.url, processes=processes)
 
 
 def _run(plan: Plan) -> tuple[Measurement, dict[str, Any]]:
-    measurement = Conductor(plan, _Keys(), lambda _tick: None).run()
+    measurement = Conductor(plan, [b"BODY"], _Keys()).run()
     assert isinstance(plan.schedule, OpenSchedule)
     summary = summaries.summarise(
         plan,
@@ -162,7 +149,7 @@ def test_latencies_are_those_that_the_schedule_and_the_server_make_of_a_stall(
     server.answer_at_s = answer_at_s
     schedule = _schedule(rate_per_s=50, duration_s=5)
 
-    measurement, summary = _run(_plan(server, schedule, tmp_path))
+    measurement, summary = _run(_plan(server, schedule))
 
     due_s = measurement.started_epoch_s + np.array(_due(schedule))
     answered_s = np.array([server.answered_s[number] for number in range(len(due_s))])
@@ -185,7 +172,7 @@ def test_processes_send_every_arrival_once(server: Server, tmp_path: Path, spaci
         stages="1s:150,1s:50", arrivals=spacing, seed=7, processes=3, rate_per_s=50
     )
 
-    measurement, summary = _run(_plan(server, schedule, tmp_path, processes=3))
+    measurement, summary = _run(_plan(server, schedule, processes=3))
 
     assert measurement.due_s.tolist() == pytest.approx(_due(schedule), abs=1e-8)
     assert measurement.worker[:6].tolist() == [0, 1, 2, 0, 1, 2]
@@ -201,11 +188,13 @@ def test_arrivals_that_find_no_connection_are_dropped_and_void_the_run(
     server.answer_at_s = lambda _number, came_s: came_s + 0.5
     schedule = dataclasses.replace(_schedule(rate_per_s=100, duration_s=1.0), connections_max=4)
 
-    measurement, summary = _run(_plan(server, schedule, tmp_path))
+    measurement, summary = _run(_plan(server, schedule))
 
     dropped = summary["arrivals"]["dropped"]
     assert dropped > 0
-    assert len(measurement) == len(server.came_s) == 100 - dropped
+    # Each is kept, too: as what was due and never sent.
+    assert len(measurement) == 100
+    assert int(measurement.was_sent.sum()) == len(server.came_s) == 100 - dropped
     assert summary["arrivals"]["connections"] == server.connections == 4
     assert not summary["valid"]
     assert any(f"{dropped} arrivals were dropped" in reason for reason in summary["reasons"])
@@ -216,7 +205,7 @@ def test_connections_are_opened_as_they_are_needed_and_kept(server: Server, tmp_
     server.answer_at_s = lambda _number, came_s: came_s + 0.1
     schedule = _schedule(rate_per_s=100, duration_s=1.0)
 
-    measurement, summary = _run(_plan(server, schedule, tmp_path))
+    measurement, summary = _run(_plan(server, schedule))
 
     assert len(measurement) == 100
     assert summary["arrivals"]["connections"] == server.connections < 50
@@ -230,7 +219,7 @@ def test_a_connection_that_the_server_closed_while_it_was_idle_is_no_error(
     schedule = _schedule(rate_per_s=0.8, duration_s=2.0)
     assert 1 / schedule.rate_per_s > limits.LOAD_IDLE_TRUSTED_S
 
-    measurement, summary = _run(_plan(server, schedule, tmp_path))
+    measurement, summary = _run(_plan(server, schedule))
 
     assert len(measurement) == server.connections == 2
     assert summary["failures"] == 0

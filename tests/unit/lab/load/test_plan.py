@@ -4,25 +4,28 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from tests.unit.lab import plans
 
 from windtunnel.aws import sigv4
 from windtunnel.core.errors import UsageError
-from windtunnel.lab.load.plan import Orders, Plan, check_processes, closed_schedule
+from windtunnel.lab.load.closed_schedule import closed_schedule
+from windtunnel.lab.load.plan import (
+    Listening,
+    Orders,
+    PayloadFacts,
+    Plan,
+    check_processes,
+    read_bodies,
+    write_bodies,
+)
+from windtunnel.lab.payload import read_payload
 
 
 def _plan(path: Path) -> Plan:
-    body = path.read_bytes()
-    return Plan(
-        endpoint_name="unet",
-        url="http://127.0.0.1:1",
-        region="us-east-1",
-        payload_path=str(path),
-        payload_bytes=len(body),
-        payload_sha256=sigv4.payload_hash(body),
-        content_type="application/json",
-        accept=None,
-        schedule=closed_schedule(users=4, spawn_rate_per_s=None, warmup_s=None, duration_s=10),
-        processes=1,
+    payload = read_payload(path)
+    return plans.plan(
+        closed_schedule(users=4, spawn_rate_per_s=None, warmup_s=None, duration_s=10),
+        payloads=(PayloadFacts.of(payload),),
         objectives=("p95=150ms",),
     )
 
@@ -96,21 +99,22 @@ def test_what_will_be_sent_is_said_whole(payload_file: Path) -> None:
 
 def test_orders_survive_their_way_to_a_load_process(payload_file: Path) -> None:
     """Every process of a run must do exactly the same."""
-    orders = Orders(_plan(payload_file), sigv4.Credentials("AKID", "secret", "token"), "/tmp/x")
+    orders = Orders(
+        _plan(payload_file),
+        sigv4.Credentials("AKID", "secret", "token"),
+        "/tmp/x",
+        Listening("127.0.0.1", 0, 60.0),
+    )
 
     assert Orders.from_text(orders.to_text()) == orders
 
 
-def test_a_payload_that_changed_meanwhile_is_not_sent(payload_file: Path) -> None:
-    """What was shown and what is sent must be the same bytes."""
-    plan = _plan(payload_file)
-    orders = Orders(plan, sigv4.Credentials("AKID", "secret"), "/tmp/x")
-    assert orders.read_body() == payload_file.read_bytes()
+def test_what_is_sent_is_what_was_checked(tmp_path: Path) -> None:
+    """A file that changes between the question and the answer must not change the run."""
+    bodies = [b"first", b"", b"the third"]
+    write_bodies(tmp_path, bodies)
 
-    payload_file.write_text("something else")
-
-    with pytest.raises(UsageError, match="changed"):
-        orders.read_body()
+    assert read_bodies(tmp_path, [plans.facts(body) for body in bodies]) == bodies
 
 
 def test_the_plan_kept_beside_the_results_holds_no_secret(payload_file: Path) -> None:

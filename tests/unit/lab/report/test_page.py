@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.unit.lab import plans
 
-from windtunnel.lab.load.plan import Plan, closed_schedule
+from windtunnel.lab.load.closed_schedule import closed_schedule
 from windtunnel.lab.measurement import Measurement, WorkerOutcome
 from windtunnel.lab.objectives import parse_objective
 from windtunnel.lab.report import page
@@ -29,13 +30,10 @@ def _measurement(count: int, median_s: float, kinds: tuple[str, ...]) -> Measure
         failed[:: count // 10] = 1
     worker = WorkerOutcome(
         requests=count,
-        start_s=0.0,
         end_s=21.0,
         users_peak=4,
         unanswered=0,
         is_full=False,
-        error_kinds=kinds,
-        error_examples=[_EVIL for _ in kinds],
         cpu_share=0.1,
         loop_lag_s_p99=0.0,
     )
@@ -48,11 +46,11 @@ def _measurement(count: int, median_s: float, kinds: tuple[str, ...]) -> Measure
             "bytes": np.full(count, 10),
             "error": failed,
             "worker": np.zeros(count),
+            "payload": np.zeros(count),
         },
         [worker],
+        kinds=[(kind, _EVIL) for kind in kinds],
         started_epoch_s=1_795_000_000.0,
-        is_interrupted=False,
-        workers_lost=0,
     )
 
 
@@ -68,17 +66,10 @@ def run(tmp_path: Path) -> Callable[..., Run]:
         kinds: tuple[str, ...] = (),
         text: str = "unet",
     ) -> Run:
-        plan = Plan(
+        plan = plans.plan(
+            closed_schedule(users=4, spawn_rate_per_s=None, warmup_s=None, duration_s=20),
             endpoint_name=text,
-            url="http://127.0.0.1:1",
-            region="us-east-1",
-            payload_path=text,
-            payload_bytes=10,
-            payload_sha256="0" * 64,
-            content_type=text,
-            accept=None,
-            schedule=closed_schedule(users=4, spawn_rate_per_s=None, warmup_s=None, duration_s=20),
-            processes=1,
+            payloads=(plans.facts(name=text, content_type=text),),
             objectives=("p95=150ms",),
         )
         measurement = _measurement(count, median_s, kinds)

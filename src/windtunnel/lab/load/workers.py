@@ -1,0 +1,110 @@
+"""The load processes of a host that works for a master elsewhere.
+
+They need nothing but credentials: what to send, where and when comes from the master. This process
+starts them, renews the credentials, and says how it went; the results are the master's.
+"""
+
+import asyncio
+import contextlib
+import json
+import signal
+from asyncio.subprocess import Process
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from windtunnel.core import limits
+from windtunnel.lab.load.processes import LoadProcesses, Signer
+
+_REFUSED, _INTERRUPTED = 4, 130
+
+
+class Workers:
+    """Some workers of one host."""
+
+    def __init__(
+        self,
+        signer: Signer,
+        host: str,
+        port: int,
+        count: int,
+        *,
+        endpoint_name: str | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self._processes = LoadProcesses(signer)
+        self._host = host
+        self._port = port
+        self._count = count
+        # The endpoint that this host means to send to; None: whichever the master names.
+        self._endpoint_name = endpoint_name
+        self._say = say
+        self._said: set[str] = set()
+        self._requests = 0
+        self._is_interrupted = False
+
+    def run(self) -> int:
+        """Work until the run is over; return the exit status."""
+        return asyncio.run(self._run())
+
+    async def _run(self) -> int:
+        place = f"{self._host}:{self._port}"
+        self._tell(f"working for the master at {place}; waiting until it is there")
+        renewing = asyncio.create_task(self._processes.renew())
+        credentials = json.dumps(asdict(self._processes.credentials))
+        words = (self._host, str(self._port), self._endpoint_name or "")
+        try:
+            started = [
+                await self._processes.start("worker", credentials, *words)
+                for _ in range(self._count)
+            ]
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self._interrupt, started)
+            await asyncio.gather(*(self._follow(process) for process in started))
+        finally:
+            renewing.cancel()
+            await self._processes.stop()
+        if self._is_interrupted:
+            self._tell("interrupted: the master has what was measured so far, and calls it invalid")
+            return _INTERRUPTED
+        if all(process.returncode == 0 for process in started):
+            self._tell(f"done: {self._requests:,} requests sent; the master has the results")
+            return 0
+        for line in self._processes.complaint().splitlines():
+            self._say(line)
+        return _REFUSED
+
+    async def _follow(self, process: Process) -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            # What a library prints there is no event of ours.
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                self._take(json.loads(line))
+        await process.wait()
+
+    def _take(self, event: dict[str, Any]) -> None:
+        name = event["event"]
+        if name == "enlisted":
+            self._tell(f"sends to endpoint {event['endpoint']} at {event['url']}")
+        elif name == "refused":
+            self._tell(f"turned away: {event['why']}")
+        elif name == "orphaned":
+            self._tell(
+                f"the master fell silent for {limits.LOAD_HEAD_SILENCE_S:.0f} s: stopped sending, "
+                "as nobody counts any more"
+            )
+        elif name == "done":
+            self._requests += event["requests"]
+
+    def _interrupt(self, started: list[Process]) -> None:
+        self._is_interrupted = True
+        for process in started:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+
+    def _tell(self, text: str) -> None:
+        """Say something once: all processes of a host say the same."""
+        if text not in self._said:
+            self._said.add(text)
+            self._say(f"worker    {text}")
