@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from windtunnel.lab.load.run import LoadRun
 
 _MISSED, _INVALID, _INTERRUPTED = 1, 3, 130
+# Of a set of payloads, so many are told of at the end.
+_PAYLOADS_SHOWN = 5
 
 
 _EndpointArgument = Annotated[
@@ -173,6 +175,7 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
     return [
         *lines,
         f"requests  {count:,} in {length}, {failures:,} failed ({share})",
+        *_payload_lines(summary.get("payloads", [])),
         *(
             f"error     {error['count']:,} x {error['kind']}: {error['example']}"
             for error in summary["errors"]
@@ -183,6 +186,25 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
         ),
         *_baseline_lines(summary.get("baseline")),
     ]
+
+
+def _payload_lines(payloads: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what each of several payloads came to, the slowest first."""
+    from windtunnel.lab.quantities import format_bytes, format_duration
+
+    slowest = sorted(payloads, key=lambda each: -(each["latency_s"]["p95"] or 0.0))
+    lines = [
+        f"payload   {each['payload']} ({format_bytes(each['bytes'])}): {each['requests']:,} "
+        f"requests, {each['failures']:,} failed"
+        + "".join(
+            f", {name} {format_duration(each['latency_s'][name])}"
+            for name in ("p50", "p95")
+            if each["latency_s"][name] is not None
+        )
+        for each in slowest[:_PAYLOADS_SHOWN]
+    ]
+    more = len(payloads) - len(lines)
+    return [*lines, f"payload   and {more:,} more in summary.json"] if more else lines
 
 
 def _baseline_lines(found: Mapping[str, Any] | None) -> list[str]:

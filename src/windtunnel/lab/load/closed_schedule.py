@@ -38,8 +38,14 @@ class Shape:
     """One of Locust's LoadTestShape classes: where it is, as which it was checked."""
 
     path: str
+    # Of the class, or nothing where the file has only one.
     name: str
     sha256: str
+
+    @property
+    def label(self) -> str:
+        """How a person knows it."""
+        return f"{self.name} in {self.path}" if self.name else self.path
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ class ClosedSchedule:
     def in_short(self) -> str:
         """Return the load in a few words, as a comparison of runs has them."""
         if self.shape is not None:
-            return f"users of {self.shape.name}"
+            return f"users of {self.shape.label}"
         if self.stages:
             return f"users {', '.join(stage.sentence() for stage in self.stages)}"
         return "1 user" if self.users == 1 else f"{self.users:,} users"
@@ -99,7 +105,7 @@ class ClosedSchedule:
         """Return the schedule as a person reads it."""
         who = "1 user, who sends"
         if self.shape is not None:
-            who = f"as many users as {self.shape.name} in {self.shape.path} says; each sends"
+            who = f"as many users as {self.shape.label} says; each sends"
         elif self.stages:
             ways = ", ".join(stage.sentence() for stage in self.stages)
             who = f"users from 0 {ways}; each sends"

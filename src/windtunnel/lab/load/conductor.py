@@ -149,7 +149,7 @@ class Conductor:
                 self._take(Tick.from_json(event), head)
             elif name == "joined" and self._listening is not None:
                 self._on_joined(
-                    f"{event['what']}: {event['here']} of {event['wanted']} workers are here"
+                    f"worker    {event['what']}: {event['here']} of {event['wanted']} are here"
                 )
             elif name == "listening" and self._listening is None:
                 await self._start_workers(event["port"])

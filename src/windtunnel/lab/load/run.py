@@ -92,7 +92,9 @@ class LoadRun:
         summary = summarise(
             self.plan,
             measurement,
-            hardware=_hardware(self.target, self.endpoint, facts),
+            hardware=_hardware(
+                self.target, self.endpoint, facts, is_away=self.listening is not None
+            ),
             other_work_share=other_work_share,
             wanted=self.objectives,
             arrivals=self.arrivals,
@@ -159,12 +161,17 @@ def _asked_of(plan: Plan, target: Target, endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def _hardware(target: Target, endpoint: Endpoint, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a result was measured on."""
+def _hardware(
+    target: Target, endpoint: Endpoint, facts: Mapping[str, Any], *, is_away: bool = False
+) -> dict[str, Any]:
+    """Return what a result was measured on; `is_away` says that other hosts made the load."""
+    # Locally the endpoint runs here, too; on AWS this is the generator's machine.
+    here = ["master of the generators"] if is_away else ["generator"]
+    if target.kind == "local":
+        here.append("endpoint")
     return {
         **hardware.fidelity(target.kind, endpoint.variants, facts["cpu_count"]),
-        # Locally the endpoint runs here, too; on AWS this is the generator's machine.
-        "describes": "generator and endpoint" if target.kind == "local" else "generator",
+        "describes": " and ".join(here),
         **facts,
     }
 
