@@ -417,6 +417,9 @@ LOAD_PAYLOADS_BYTES_MAX = 256 * MIB
 LOAD_PAYLOADS_COUNT_MAX = 10_000
 # The longest think time: longer than people stay on a page. Guess.
 LOAD_THINK_S_MAX = 600.0
+# Requests of a locustfile that wait to be counted: two seconds of the fastest process; they are
+# counted five times a second, unless the process has no time for it.
+LOCUST_BATCH_REQUEST_COUNT_MAX = 65_536
 # A local endpoint is there in seconds; AWS's take minutes and may take half an hour.
 DEPLOY_TIMEOUT_S = 1800.0
 DEPLOY_POLL_LOCAL_S = 0.25
