@@ -145,8 +145,8 @@ class Hosts:
     def listening(self) -> "Listening | None":
         """Return where workers of other hosts are waited for, if they are."""
         from windtunnel.core.errors import NotReadyError
+        from windtunnel.lab.load import ports
         from windtunnel.lab.load.plan import Listening
-        from windtunnel.lab.load.ports import refusal
         from windtunnel.lab.quantities import parse_duration
 
         if not self.master:
@@ -154,7 +154,10 @@ class Hosts:
         patience_s = limits.LOAD_WORKERS_TIMEOUT_S
         if self.workers_timeout is not None:
             patience_s = parse_duration(self.workers_timeout, "--workers-timeout")
-        why = refusal(self.bind_host, self.master_port)
+        why = ports.in_use(self.bind_host, self.master_port)
         if why is not None:
-            raise NotReadyError(why)
+            raise NotReadyError(
+                f"Workers cannot join at {self.bind_host}:{self.master_port}: {why}. Another "
+                "master may be there: name another --master-port, for master and workers."
+            )
         return Listening(self.bind_host, self.master_port, patience_s)

@@ -10,7 +10,7 @@ import typer
 
 from windtunnel.cli import gate as gates
 from windtunnel.cli import hosts as hosts_
-from windtunnel.cli import options, payloads, schedules, work
+from windtunnel.cli import options, outlets, payloads, schedules, work
 from windtunnel.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def load(
     when: schedules.When,
     hosts: hosts_.Hosts,
     gate: gates.Gate,
+    looks: outlets.Looks,
     where: options.Where,
     endpoint_name: _EndpointArgument = None,
     out: _OutOption = None,
@@ -107,6 +108,7 @@ def load(
         baseline=held_to,
         seed=when.seed or 0,
         listening=hosts.listening(),
+        outlets=looks.outlets(),
     )
     _carry_out(prepared, files, as_json=as_json)
 

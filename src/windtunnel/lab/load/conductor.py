@@ -20,6 +20,7 @@ import numpy as np
 from windtunnel.core import limits
 from windtunnel.core.errors import NotReadyError
 from windtunnel.lab.load.histogram import Histogram
+from windtunnel.lab.load.outlets import Outlets
 from windtunnel.lab.load.plan import Listening, Orders, Plan, write_bodies
 from windtunnel.lab.load.processes import LoadProcesses, Signer
 from windtunnel.lab.load.samples import COLUMNS, DTYPES
@@ -79,12 +80,13 @@ class Conductor:
         on_joined: Callable[[str], None] = _ignore,
         listening: Listening | None = None,
         directory: Path | None = None,
+        outlets: Outlets | None = None,
     ) -> None:
         """Prepare a run.
 
         `watch` may end it early by saying why; what was measured is kept. `listening` says where
         workers of other hosts are waited for, `on_joined` is told of each; what is measured is kept
-        below `directory` until the run ends.
+        below `directory` until the run ends; `outlets` say where else the run can be looked at.
         """
         # Why the run was ended early, if not by a person.
         self.stopped_because: str | None = None
@@ -96,6 +98,7 @@ class Conductor:
         self._on_joined = on_joined
         self._listening = listening
         self._directory = directory
+        self._outlets = outlets or Outlets()
         self._interrupts = 0
 
     @property
@@ -134,6 +137,7 @@ class Conductor:
             credentials=self._processes.credentials,
             directory=str(directory),
             listening=self._listening or _LOCAL,
+            outlets=self._outlets,
         )
         return await self._processes.start("local" if is_alone else "master", orders.to_text())
 

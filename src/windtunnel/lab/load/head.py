@@ -22,11 +22,13 @@ from windtunnel.lab.load import messages, shapes
 from windtunnel.lab.load.closed_schedule import ClosedSchedule
 from windtunnel.lab.load.crew import Crew, Worker
 from windtunnel.lab.load.plan import Orders
-from windtunnel.lab.load.samples import COLUMNS
+from windtunnel.lab.load.samples import COLUMNS, DTYPES
 
 if TYPE_CHECKING:
     from locust import LoadTestShape
     from locust.runners import Runner
+
+    from windtunnel.lab.load.publisher import Publisher
 
 OUTCOME_FILE = "outcome.json"
 _POLL_S = 0.05
@@ -59,6 +61,7 @@ class Head:
         # The most users that a shape wanted at once.
         self._users_wanted: int | None = None
         self._shape: LoadTestShape | None = None
+        self._publisher = _publisher(orders, runner, self.interrupt)
         self._start_s = 0.0
         self._columns: dict[str, IO[bytes]] = {
             name: (self._directory / name).open("wb")
@@ -80,6 +83,8 @@ class Head:
 
     def run(self) -> None:
         """Wait for the nodes, run the schedule, gather, and tell the outcome."""
+        if self._publisher is not None:
+            self._publisher.open()
         try:
             if self._wait_ready() and self._agree():
                 self._drive()
@@ -140,6 +145,8 @@ class Head:
             words = {"start_epoch_s": start_epoch_s + worker.ahead_s, "number": worker.number}
             self._runner.send_message(messages.BEGIN, words, client_id=name)
         self._tell({"event": "begun", "start_epoch_s": start_epoch_s})
+        if self._publisher is not None:
+            self._publisher.begin(start_epoch_s)
         shaping = gevent.spawn(self._follow_shape, self._shape) if self._shape else None
         is_halted = False
         while any(crew.working()):
@@ -151,6 +158,8 @@ class Head:
                 self._runner.send_message(messages.HALT, {})
         if shaping is not None:
             shaping.kill()
+        if self._publisher is not None:
+            self._publisher.finish()
 
     def _follow_shape(self, shape: "LoadTestShape") -> None:
         """Tell all nodes how many users a shape wants, until it wants no more."""
@@ -216,6 +225,9 @@ class Head:
         words = dict(msg.data)
         words["error"] = self._renumbered(msg.node_id, words)
         rows = len(words["error"]) // 2
+        if self._publisher is not None:
+            columns = {name: np.frombuffer(words[name], DTYPES[code]) for name, code in COLUMNS}
+            self._publisher.take(columns, self._kinds)
         number = self._crew.ready[msg.node_id].number
         try:
             for name, _code in COLUMNS:
@@ -244,6 +256,17 @@ class Head:
 
     def _finished(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401
         self._crew.ready[msg.node_id].outcome = msg.data
+
+
+def _publisher(
+    orders: Orders, runner: "Runner", interrupt: Callable[[], None]
+) -> "Publisher | None":
+    """Return what shows the run elsewhere, if anybody wants that; it takes Flask to import."""
+    if not orders.outlets.is_any:
+        return None
+    from windtunnel.lab.load.publisher import Publisher
+
+    return Publisher(orders.outlets, orders.plan, runner.environment, interrupt)
 
 
 _WORKER = "worker"

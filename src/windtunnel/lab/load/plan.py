@@ -18,6 +18,7 @@ from windtunnel.core import limits
 from windtunnel.core.errors import UsageError
 from windtunnel.lab.load.closed_schedule import ClosedSchedule
 from windtunnel.lab.load.open_schedule import OpenSchedule
+from windtunnel.lab.load.outlets import Outlets
 from windtunnel.lab.payload import Payload
 from windtunnel.lab.quantities import format_bytes_exactly, format_percent
 
@@ -179,6 +180,7 @@ class Orders:
     credentials: sigv4.Credentials
     directory: str
     listening: Listening
+    outlets: Outlets
 
     def to_text(self) -> str:
         """Return this for the pipe to a load process."""
@@ -193,6 +195,7 @@ class Orders:
             credentials=sigv4.Credentials(**words["credentials"]),
             directory=words["directory"],
             listening=Listening(**words["listening"]),
+            outlets=Outlets(**words["outlets"]),
         )
 
 

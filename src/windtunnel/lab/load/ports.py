@@ -1,16 +1,13 @@
-"""Whether a port can be listened on, asked before Locust does."""
+"""Whether a port can be listened on, asked before somebody else's server is."""
 
 import socket
 
 
-def refusal(host: str, port: int) -> str | None:
-    """Return why workers could not join there, if so."""
+def in_use(host: str, port: int) -> str | None:
+    """Return why nobody could listen there, if so."""
     try:
-        # As the master's socket: what is left of connections that ended is not in the way.
+        # What is left of connections that ended is not in the way.
         socket.create_server((host, port)).close()
     except OSError as error:
-        return (
-            f"Workers cannot join at {host}:{port}: {error.strerror or error}. Another master may "
-            "be there: name another --master-port, for master and workers."
-        )
+        return error.strerror or str(error)
     return None

@@ -5,7 +5,7 @@ import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.request import getproxies_environment
@@ -19,6 +19,7 @@ from windtunnel.lab.endpoint import Endpoint
 from windtunnel.lab.load.arrivals import Arrivals
 from windtunnel.lab.load.conductor import Conductor, Tick
 from windtunnel.lab.load.open_schedule import OpenSchedule
+from windtunnel.lab.load.outlets import Outlets
 from windtunnel.lab.load.plan import Listening, PayloadFacts, Plan, Schedule
 from windtunnel.lab.loopback import is_loopback
 from windtunnel.lab.measurement import Measurement
@@ -51,6 +52,8 @@ class LoadRun:
     baseline: Run | None = None
     # Where workers of other hosts are waited for.
     listening: Listening | None = None
+    # Where else it can be looked at.
+    outlets: Outlets = field(default_factory=Outlets)
 
     def execute(
         self,
@@ -79,6 +82,7 @@ class LoadRun:
                 on_joined=on_joined,
                 listening=self.listening,
                 directory=self.directory.path,
+                outlets=self.outlets,
             )
             return self._execute(conductor, command)
 
@@ -189,6 +193,7 @@ def prepare(
     baseline: Run | None = None,
     seed: int = 0,
     listening: Listening | None = None,
+    outlets: Outlets | None = None,
 ) -> LoadRun:
     """Return a run against an endpoint that is in service, or say why there can be none."""
     endpoint = endpoints.describe(target, endpoint_name)
@@ -223,4 +228,5 @@ def prepare(
         bodies=tuple(payload.body for payload in payloads),
         baseline=baseline,
         listening=listening,
+        outlets=outlets or Outlets(),
     )

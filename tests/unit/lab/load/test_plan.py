@@ -9,6 +9,7 @@ from tests.unit.lab import plans
 from windtunnel.aws import sigv4
 from windtunnel.core.errors import UsageError
 from windtunnel.lab.load.closed_schedule import closed_schedule
+from windtunnel.lab.load.outlets import Outlets
 from windtunnel.lab.load.plan import (
     Listening,
     Orders,
@@ -104,6 +105,7 @@ def test_orders_survive_their_way_to_a_load_process(payload_file: Path) -> None:
         sigv4.Credentials("AKID", "secret", "token"),
         "/tmp/x",
         Listening("127.0.0.1", 0, 60.0),
+        Outlets(csv_prefix="results"),
     )
 
     assert Orders.from_text(orders.to_text()) == orders
