@@ -15,6 +15,8 @@ import psutil
 from windtunnel.aws import instance_types
 from windtunnel.lab.endpoint import Variant
 
+# The local cloud's image for any server that keeps the container's contract.
+_COMMAND_IMAGE = "local/command"
 # The instruction sets that decide how fast a neural network runs on a processor, as /proc/cpuinfo
 # calls them: x86 first, then Arm.
 _INSTRUCTION_SETS = (
@@ -70,8 +72,15 @@ def fidelity(
     return {
         "fidelity": "stand-in",
         "instances": ", ".join(_stand_in(variant, cpu_count) for variant in variants),
-        "server": "Windtunnel's model server, not TF Serving",
+        "server": " and ".join(dict.fromkeys(_server(variant.image) for variant in variants)),
     }
+
+
+def _server(image: str) -> str:
+    """Return what answers in place of an image."""
+    if image == _COMMAND_IMAGE:
+        return "the command in WINDTUNNEL_COMMAND"
+    return "Windtunnel's model server, not TF Serving"
 
 
 def _stand_in(variant: Variant, cpu_count: int) -> str:

@@ -40,9 +40,12 @@ def throughput(view: RunView) -> tuple[str, Figure]:
     good, _ = np.histogram(requests.done_s[requests.is_good], edges)
     bad, _ = np.histogram(requests.done_s[~requests.is_good], edges)
     counted = edges[:-1] >= view.start_s
-    title = findings.throughput(
-        [float(value) for value in good[counted] / width_s], view.run.summary["throughput_rps"]
-    )
+    rates = [float(value) for value in good[counted] / width_s]
+    title = findings.throughput(rates, view.run.summary["throughput_rps"])
+    is_open = "arrivals" in view.run.summary
+    if is_open:
+        wanted_rps = view.run.summary["arrivals"]["wanted_rps"]
+        title = findings.open_throughput(rates, wanted_rps, view.waiting_max)
     traces: list[Figure] = [
         {
             "type": "scatter",
@@ -56,6 +59,19 @@ def throughput(view: RunView) -> tuple[str, Figure]:
             "hovertemplate": "%{y:.4g} requests/s<extra></extra>",
         }
     ]
+    if is_open:
+        due, _ = np.histogram(view.all_due_s, edges)
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": "due",
+                "x": _rounded(edges),
+                "y": _rounded(np.append(due, due[-1:]) / width_s),
+                "line": {"color": COLOURS[1], "width": 1.5, "shape": "hv", "dash": "dot"},
+                "hovertemplate": "%{y:.4g} due/s<extra></extra>",
+            }
+        )
     if bad.any():
         traces.append(
             {
@@ -72,7 +88,7 @@ def throughput(view: RunView) -> tuple[str, Figure]:
     layout["xaxis"]["range"] = [0, view.end_s]
     layout["yaxis"]["rangemode"] = "tozero"
     layout["shapes"] = _warmup(view)
-    layout["showlegend"] = bool(bad.any())
+    layout["showlegend"] = is_open or bool(bad.any())
     return title, {"data": traces, "layout": layout}
 
 

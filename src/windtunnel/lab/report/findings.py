@@ -43,6 +43,18 @@ def throughput(rates: Sequence[float], mean: float) -> str:
     return f"{format_rate(mean)} requests/s, between {format_rate(low)} and {format_rate(high)}"
 
 
+def open_throughput(answered: Sequence[float], wanted_rps: float, waiting: int) -> str:
+    """Return whether answers kept up with what was due; rates are those of the bins that count."""
+    if not answered:
+        return "Nothing was answered well"
+    mean = sum(answered) / len(answered)
+    most = "1 request" if waiting == 1 else f"{waiting:,} requests"
+    return (
+        f"{format_rate(mean)} answers a second to {format_rate(wanted_rps)} that were due; at most "
+        f"{most} waited at once"
+    )
+
+
 def latency_over_time(view: RunView) -> str:
     """Return whether latency moved while the load stayed the same."""
     due_s, latency_s = view.good_due_s, view.good_latency_s
@@ -68,6 +80,15 @@ def distribution(view: RunView) -> str:
         f"Half took {format_duration(p50)} or less; one in twenty more than "
         f"{format_duration(p95)}, one in a hundred more than {format_duration(p99)}"
     )
+
+
+def payloads(slowest: Sequence[Mapping[str, Any]]) -> str:
+    """Return how far apart payloads are, given each one's numbers, the slowest first."""
+    p95s = [each["latency_s"]["p95"] for each in slowest if each["latency_s"]["p95"]]
+    if not p95s:
+        return f"{len(slowest):,} payloads"
+    low, high = format_duration(min(p95s)), format_duration(max(p95s))
+    return f"p95 of {len(slowest):,} payloads: {low} to {high}"
 
 
 def errors(view: RunView) -> str:

@@ -33,6 +33,8 @@ _AGAINST = (
     f"Worse by more than chance alone explains ({format_percent(OBJECTIVE_CONFIDENCE)}, block "
     "bootstrap over time) fails."
 )
+# Of a set of payloads.
+_PAYLOADS_SHOWN = 20
 _CHANGES = {"better": "good", "worse": "bad"}
 
 
@@ -85,7 +87,7 @@ def details(view: RunView, plots: Plots) -> Html:
         cls="card",
     )
     held_to = [objectives(view), baseline(view)]
-    return join([tiles(view), *held_to, *cards, errors(view), facts])
+    return join([tiles(view), *held_to, *cards, payloads(view), errors(view), facts])
 
 
 def _chart(title: str, kind: str, figure: figures.Figure, plots: Plots) -> Html:
@@ -186,6 +188,39 @@ def _value(duration_s: float | None) -> tuple[str, str]:
         return "none", ""
     figure, _, unit = format_duration(duration_s).partition(" ")
     return figure, unit
+
+
+def payloads(view: RunView) -> Html:
+    """Return what each of several payloads came to, the slowest first; nothing of one alone."""
+    found = view.run.summary.get("payloads", [])
+    if not found:
+        return join([])
+    slowest = sorted(found, key=lambda each: -(each["latency_s"]["p95"] or 0.0))
+    shown = slowest[:_PAYLOADS_SHOWN]
+    note = "" if len(shown) == len(found) else f", {len(found) - len(shown):,} more in summary.json"
+    numbers = ["bytes", "requests", "failed", "p50", "p95", "p99"]
+    rows = [
+        [
+            tag("code", each["payload"]),
+            *(
+                tag("td", f"{each[name]:,}", cls="number")
+                for name in ("bytes", "requests", "failures")
+            ),
+            *(
+                tag("td", " ".join(_value(each["latency_s"][name])), cls="number")
+                for name in ("p50", "p95", "p99")
+            ),
+        ]
+        for each in shown
+    ]
+    heads = ["payload", *(tag("th", name, cls="number") for name in numbers)]
+    return tag(
+        "section",
+        tag("h2", findings.payloads(slowest)),
+        tag("p", f"Each payload, the slowest first{note}", cls="kind"),
+        table(heads, rows),
+        cls="card",
+    )
 
 
 def errors(view: RunView) -> Html:

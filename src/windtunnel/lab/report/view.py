@@ -46,6 +46,25 @@ class RunView:
         return latency_s
 
     @cached_property
+    def all_due_s(self) -> Floats:
+        """When all requests were due, those too that nobody was free to send."""
+        requests = self.run.requests
+        due_s: Floats = np.sort(np.concatenate([requests.due_s, requests.dropped_due_s]))
+        return due_s
+
+    @cached_property
+    def waiting_max(self) -> int:
+        """How many requests, in the time that counts, had been due and not answered at once."""
+        requests = self.run.requests
+        moments_s = np.concatenate([requests.due_s, requests.done_s])
+        steps = np.repeat([1, -1], len(requests.due_s))
+        # What ends at a moment is gone before what is due then comes.
+        order = np.lexsort((steps, moments_s))
+        waiting = np.cumsum(steps[order])
+        counted = (moments_s[order] >= self.start_s) & (moments_s[order] < self.end_s)
+        return int(waiting[counted].max(initial=0))
+
+    @cached_property
     def _counts(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         return (self.good_due_s >= self.start_s) & (self.good_due_s < self.end_s)
 

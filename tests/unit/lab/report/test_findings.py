@@ -15,3 +15,17 @@ def test_a_dip_in_throughput_is_in_the_title() -> None:
     """The mean of a run that stalled hides the stall."""
     assert "down to 2 at times" in findings.throughput([20, 21, 2, 20], 15.75)
     assert findings.throughput([20, 21, 19, 20], 20) == "20 requests/s, between 19 and 21"
+
+
+def test_an_open_loop_is_judged_by_what_was_due() -> None:
+    """On a ramp the mean says nothing: what matters is whether answers kept up."""
+    assert findings.open_throughput([10, 20, 30], 20.0, 3) == (
+        "20 answers a second to 20 that were due; at most 3 requests waited at once"
+    )
+
+
+def test_payloads_are_told_apart_by_their_p95() -> None:
+    """A set is there because payloads differ: the page says by how much before the table does."""
+    slowest = [{"latency_s": {"p95": value}} for value in (0.2, 0.05, None)]
+
+    assert findings.payloads(slowest) == "p95 of 3 payloads: 50 ms to 200 ms"
