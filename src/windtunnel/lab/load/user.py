@@ -56,9 +56,12 @@ class EndpointUser(User):
             if self.payload is not None:
                 self._prepare(None, None)
         except WindtunnelError as error:
-            # A run without users must not look like a good one.
-            environment.process_exit_code = error.exit_code
-            raise StopTest(str(error)) from error
+            # A run without users must not look like a good one: Locust's exit status says so, the
+            # master's, too.
+            environment.events.user_error.fire(
+                user_instance=self, exception=error, tb=error.__traceback__
+            )
+            raise StopTest(str(error)) from None
 
     def invoke(
         self, payload: str | Path | None = None, content_type: str | None = None

@@ -190,7 +190,7 @@ def test_no_user_starts_where_no_cloud_is(home: Home, locustfile: Path, tmp_path
     said, _ = process.communicate(timeout=60)
 
     assert "No local cloud is up in" in said
-    assert process.returncode != 0
+    assert process.returncode == 1
 
 
 def test_a_worker_does_without_boto3_for_the_homes_cloud(home: Home, locustfile: Path) -> None:
