@@ -6,6 +6,7 @@ until the command ended, whatever it is sent: something has to be put away behin
 """
 
 import os
+import shutil
 import signal
 from collections.abc import Mapping
 
@@ -28,7 +29,8 @@ def run_in_foreground(arguments: list[str], environment: Mapping[str, str]) -> i
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (*_PASSED_ON, signal.SIGCHLD))
     try:
         command = os.posix_spawnp(
-            arguments[0],
+            # Found on the PATH that the command itself gets.
+            shutil.which(arguments[0], path=environment.get("PATH")) or arguments[0],
             arguments,
             environment,
             setsigmask=before,

@@ -1,6 +1,7 @@
 """`windtunnel run`: any command, unmodified, inside the wind tunnel."""
 
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -32,18 +33,28 @@ def run(
             show_default=False,
         ),
     ] = None,
+    no_locust_watch: Annotated[  # noqa: FBT002 - an option
+        bool,
+        typer.Option(
+            "--no-locust-watch",
+            help="Say nothing of what makes a Locust run's figures mislead.",
+        ),
+    ] = False,
 ) -> None:
     """Run a command whose requests to AWS land in the local cloud, of any SDK and region.
 
     It gets what `windtunnel env` prints, a proxy for clients that hard-code
     AWS's hosts, and whom to trust. Where no cloud is up, one is started and
-    ended with it. The exit status is the command's.
+    ended with it. A `locust` in it is the one on PATH, watched for what makes
+    its figures mislead. The exit status is the command's.
 
     So:  windtunnel run -- aws s3 ls
     """
     from windtunnel.cli.cloud_process import used_cloud
     from windtunnel.cli.foreground import run_in_foreground
     from windtunnel.cli.inside import inside
+    from windtunnel.cli.left_behind import RUN_VARIABLE, wait_left_behind
+    from windtunnel.cli.locust_shim import with_locust_watched
     from windtunnel.cloud.gateway.proxy.permits import read_permit
 
     permits = []
@@ -61,11 +72,17 @@ def run(
         made = inside(where, cloud, permits, os.environ)
         for remark in made.remarks:
             _say(remark)
+        word = secrets.token_hex(8)
+        environment = {**made.environment, RUN_VARIABLE: word}
+        if not no_locust_watch:
+            environment = with_locust_watched(environment, where)
         try:
-            status = run_in_foreground(command, made.environment)
+            status = run_in_foreground(command, environment)
         except OSError as error:
             _say(f"Cannot run {command[0]!r}: {error.strerror}.")
             status = _NOT_RUNNABLE
+        if not no_locust_watch:
+            wait_left_behind(word, where.shims, _say)
     raise typer.Exit(status)
 
 

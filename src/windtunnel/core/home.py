@@ -66,6 +66,8 @@ class Home:
         # Held while a `run` looks for, starts or ends the cloud; held by every `run` that uses it.
         self.start_lock = path / "start.lock"
         self.use_lock = path / "use.lock"
+        # First on the PATH of a command inside; `lab/load/locust_launch.py` knows it by its name.
+        self.shims = path / "windtunnel-shims"
         self._lock_file = path / "up.lock"
         self._record_file = path / "cloud.json"
         self._credentials_file = path / "credentials.json"

@@ -420,6 +420,9 @@ LOAD_THINK_S_MAX = 600.0
 # Requests of a locustfile that wait to be counted: two seconds of the fastest process; they are
 # counted five times a second, unless the process has no time for it.
 LOCUST_BATCH_REQUEST_COUNT_MAX = 65_536
+# From a command's end until what it left behind is Locust, or is not: a shell's child has yet to
+# become a program, which takes milliseconds, and more on a busy machine. Guess.
+LEFT_BEHIND_GRACE_S = 1.0
 # A local endpoint is there in seconds; AWS's take minutes and may take half an hour.
 DEPLOY_TIMEOUT_S = 1800.0
 DEPLOY_POLL_LOCAL_S = 0.25
