@@ -2,8 +2,9 @@
 
 Each is a program as its user would write it for AWS, with nothing of Windtunnel in it, in an
 environment of its own under `.clients`; its lock file's hash is the stamp, so a second run builds
-nothing. One cloud serves them all at the same time. The home directory around them is a decoy with
-somebody else's AWS files, so whoever reads or writes the user's own fails.
+nothing. (One plays an example besides, which finds the lab on PYTHONPATH.) One cloud serves them
+all at the same time. The home directory around them is a decoy with somebody else's AWS files, so
+whoever reads or writes the user's own fails.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from windtunnel.cli.cloud_process import CloudProcess, running_cloud
@@ -61,6 +62,10 @@ class Client:
     interpreter: str
     program: str
     model: str = "half_plus_two.tar.gz"
+    # What lies beside the program when it runs, and what `windtunnel run` must say of it.
+    files: tuple[Path, ...] = ()
+    remarks: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def source(self) -> Path:
@@ -95,11 +100,37 @@ def build_node(client: Client) -> None:
     call(client, [*npm, "--prefix", str(client.environment)], BUILD_TIMEOUT_S)
 
 
+LOCUST_FILES = (
+    *(HERE / "locust" / name for name in ("careless.py", "careless.sh")),
+    *(
+        HERE.parent / "examples" / "aim406" / name
+        for name in ("distributed.sh", "locust_script.py")
+    ),
+)
+# Each of the faults in `careless.sh` and `careless.py`.
+LOCUST_REMARKS = (
+    "the run time '7sx' is none",
+    "9 users need 9 s, the run lasts 7 s, so at most 7 are ever there",
+    "9 users cannot be shared evenly by 2 workers",
+    "Careless has no wait_time",
+    "were ever there, and the figures are theirs",
+    "requests had an empty body",
+    "the answers of predict are all reported as 0 bytes long",
+    "boto3 clients served",
+)
+
 # The slowest first.
 CLIENTS = (
     Client("sdk_v3", build_python, "requirements.lock", "python", "client.py"),
     Client("sdk_v2", build_python, "requirements.lock", "python", "client.py", "tiny_conv.tar.gz"),
     Client("aws_cli", build_python, "requirements.lock", "bash", "client.sh"),
+    Client(
+        *("locust", build_python, "requirements.lock", "python", "client.py"),
+        files=LOCUST_FILES,
+        remarks=LOCUST_REMARKS,
+        # The example's users are the lab's.
+        variables={"PYTHONPATH": str(HERE.parent / "src")},
+    ),
     Client("javascript", build_node, "package-lock.json", "node", "client.mjs"),
 )
 
@@ -160,6 +191,8 @@ def play(client: Client, cloud: CloudProcess, models: Path, user: Path) -> str:
     built_s = time.monotonic()
     # Node looks for packages beside the program, so all of them run from their environment.
     program = shutil.copy(client.source / client.program, client.environment)
+    for file in client.files:
+        shutil.copy(file, client.environment)
     path = os.pathsep.join([str(client.environment / "bin"), os.environ["PATH"]])
     for name, content in DECOY_FILES.items():
         (user / name).parent.mkdir(parents=True, exist_ok=True)
@@ -176,14 +209,27 @@ def play(client: Client, cloud: CloudProcess, models: Path, user: Path) -> str:
             models / client.model,
         ],
         RUN_TIMEOUT_S,
-        {**os.environ, **DECOY_VARIABLES, "HOME": str(user), "PATH": path},
+        {**os.environ, **DECOY_VARIABLES, **client.variables, "HOME": str(user), "PATH": path},
     )
+    check_remarks(client)
     found = {str(f.relative_to(user)): f.read_text() for f in (user / ".aws").rglob("*")}
     if found != DECOY_FILES:
         raise ClientError(f"the user's own AWS files have become {found}")
     steps = len(re.findall(rb"^[-!]*ok: ", client.log.read_bytes(), re.MULTILINE))
     built = f", built in {built_s - begin_s:.0f} s" if is_new else ""
     return f"{steps:2} steps in {time.monotonic() - built_s:.0f} s{built}"
+
+
+def check_remarks(client: Client) -> None:
+    """Raise unless `windtunnel run` said each of a client's faults, once."""
+    told = [
+        line
+        for line in client.log.read_text(errors="replace").splitlines()
+        if line.startswith("windtunnel: ")
+    ]
+    for remark in client.remarks:
+        if sum(remark in line for line in told) != 1:
+            raise ClientError(f"nobody said {remark!r}, or twice")
 
 
 def ensure_built(client: Client) -> bool:
