@@ -117,6 +117,8 @@ def summarise(
             "cpu_share_max": round(conduct.cpu_share_max, 3),
             "loop_lag_s_p99": round(conduct.loop_lag_s_p99, 6),
             "other_work_share": round(conduct.other_work_share, 3),
+            "fault": validity.generator_fault(conduct),
+            "late": validity.lateness(conduct),
         },
         "hardware": dict(hardware),
     }

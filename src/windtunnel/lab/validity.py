@@ -18,7 +18,7 @@ LAG_SHARE_OF_MEDIAN = 0.05
 # what is more was somebody's hand, or a machine that stood still.
 CLOCK_MOVED_S_MAX = 1.0
 # Locust warns from the same share on (CPU_WARNING_THRESHOLD).
-_CPU_SHARE_WARNED = 0.9
+CPU_SHARE_WARNED = 0.9
 # Runs of one setting on a 2-core machine whose cores others kept busy gave 18 to 34 requests/s
 # (2026-11-22); a quiet machine's own services take a few percent.
 _OTHER_WORK_SHARE_WARNED = 0.1
@@ -114,28 +114,27 @@ def lag_limit_s(latency_s_median: float | None) -> float:
     return max(LAG_S_FLOOR, LAG_SHARE_OF_MEDIAN * (latency_s_median or 0.0))
 
 
+def generator_fault(conduct: Conduct) -> str | None:
+    """Return why a run is not the load that was asked for, if so; lateness apart."""
+    others = (_moved_clock(conduct), _no_room(conduct), _never_sent(conduct))
+    faults = [*conduct.lost, *others]
+    return next((fault for fault in faults if fault), None)
+
+
 def reasons(conduct: Conduct) -> list[str]:
     """Return why a run is invalid; nothing if it is not."""
-    limit_s = lag_limit_s(conduct.latency_s_median)
     found = []
     if conduct.stopped_because is not None:
         found.append(conduct.stopped_because)
     elif conduct.is_interrupted:
         found.append("interrupted")
     found += conduct.lost
-    if conduct.clock_moved_s > CLOCK_MOVED_S_MAX:
-        found.append(
-            f"the clock of a load process moved by {format_duration(conduct.clock_moved_s)} during "
-            "the run: it was set, or its machine slept"
-        )
+    if moved := _moved_clock(conduct):
+        found.append(moved)
     if conduct.request_count == 0:
         found.append("no request was due in the time that counts")
-    if conduct.lag_s_p99 > limit_s:
-        found.append(
-            f"the generator fell behind: requests left up to "
-            f"{format_duration(conduct.lag_s_p99)} late (p99), {format_duration(limit_s)} is the "
-            "limit; give it more --processes or a quieter machine"
-        )
+    if late := lateness(conduct):
+        found.append(late)
     is_whole = not conduct.is_interrupted and not conduct.lost
     if conduct.users_reached < conduct.users_wanted and is_whole:
         found.append(f"only {conduct.users_reached:,} of {conduct.users_wanted:,} users ever ran")
@@ -144,9 +143,36 @@ def reasons(conduct: Conduct) -> list[str]:
     found += _lost_arrivals(conduct)
     if conduct.silence:
         found.append(conduct.silence.sentence())
-    if conduct.is_cut_short:
-        found.append("a load process had no room for more requests and stopped early")
+    if no_room := _no_room(conduct):
+        found.append(no_room)
     return found
+
+
+def lateness(conduct: Conduct) -> str | None:
+    """Return how late the generator ran, if too late for what it measured."""
+    limit_s = lag_limit_s(conduct.latency_s_median)
+    if conduct.lag_s_p99 <= limit_s:
+        return None
+    return (
+        f"the generator fell behind: requests left up to {format_duration(conduct.lag_s_p99)} late "
+        f"(p99), {format_duration(limit_s)} is the limit; give it more --processes or a quieter "
+        "machine"
+    )
+
+
+def _moved_clock(conduct: Conduct) -> str | None:
+    if conduct.clock_moved_s <= CLOCK_MOVED_S_MAX:
+        return None
+    return (
+        f"the clock of a load process moved by {format_duration(conduct.clock_moved_s)} during "
+        "the run: it was set, or its machine slept"
+    )
+
+
+def _no_room(conduct: Conduct) -> str | None:
+    if not conduct.is_cut_short:
+        return None
+    return "a load process had no room for more requests and stopped early"
 
 
 def _lost_arrivals(conduct: Conduct) -> list[str]:
@@ -158,9 +184,15 @@ def _lost_arrivals(conduct: Conduct) -> list[str]:
             "were waiting for answers; the endpoint does not keep up with this rate, or the "
             "generator needs more --processes"
         )
-    if conduct.arrivals_missed:
-        found.append(f"{_count(conduct.arrivals_missed, 'arrival', 'arrivals')} never sent")
+    if never_sent := _never_sent(conduct):
+        found.append(never_sent)
     return found
+
+
+def _never_sent(conduct: Conduct) -> str | None:
+    if not conduct.arrivals_missed:
+        return None
+    return f"{_count(conduct.arrivals_missed, 'arrival', 'arrivals')} never sent"
 
 
 def warnings(conduct: Conduct) -> list[str]:
@@ -172,7 +204,7 @@ def warnings(conduct: Conduct) -> list[str]:
             f"the generator itself woke up to {format_duration(conduct.loop_lag_s_p99)} late "
             "(p99): latencies may hold as much of its own; other work on this machine does that"
         )
-    if conduct.cpu_share_max > _CPU_SHARE_WARNED:
+    if conduct.cpu_share_max > CPU_SHARE_WARNED:
         found.append(
             f"a load process used {format_percent(conduct.cpu_share_max)} of its core: throughput "
             "may be its limit, not the endpoint's; give it more --processes"
