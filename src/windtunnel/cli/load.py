@@ -1,5 +1,6 @@
 """`windtunnel load`: put load on an endpoint, and keep what was measured."""
 
+import functools
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -8,18 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from windtunnel.cli import capacity, options, outlets, payloads, schedules, work
 from windtunnel.cli import gate as gates
 from windtunnel.cli import hosts as hosts_
-from windtunnel.cli import options, outlets, payloads, schedules, work
 from windtunnel.core.errors import UsageError
 
 if TYPE_CHECKING:
     from windtunnel.lab.gate import GateFiles
     from windtunnel.lab.load.run import LoadRun
+    from windtunnel.lab.run_directory import RunDirectory
 
 _MISSED, _INVALID, _INTERRUPTED = 1, 3, 130
 # Of a set of payloads, so many are told of at the end.
 _PAYLOADS_SHOWN = 5
+# Of a search for capacity: what it came to decides, not the run that stands for it.
+_SEARCHES = {"found": 0, "none": _MISSED}
 
 
 _EndpointArgument = Annotated[
@@ -69,17 +73,20 @@ def load(
     Users (--users) wait for each answer: a slow endpoint is asked less, and
     looks better than it is. Requests at a rate (--rate, --stages, --trace)
     come when they are due, as from independent clients; any wait counts.
+    --capacity finds the highest rate that keeps the objectives; every step of
+    the search is kept in DIR/steps.
 
     DIR gets summary.json, requests.parquet (every request), run.json (what was
     asked) and report.html. Ctrl-C keeps what was measured so far.
 
-    Exit status: 0 every objective held (or none was given); 1 one was missed
-    or too few requests were sent to say, none was answered well, or a figure
-    is worse than the baseline's; 2 wrong words or files; 3 the run is invalid
-    (the generator fell behind or dropped arrivals) and has no verdict; 4 it
-    could not run; 130 interrupted.
+    Exit status: 0 every objective held (or none was given), or the capacity
+    was found; 1 one was missed or too few requests were sent to say, none was
+    answered well, a figure is worse than the baseline's, or no rate held; 2
+    wrong words or files; 3 the run is invalid (the generator fell behind or
+    dropped arrivals) and has no verdict, or the generator was the limit of the
+    capacity; 4 it could not run; 130 interrupted.
     """
-    from windtunnel.lab import objectives
+    from windtunnel.lab import invocation, objectives
     from windtunnel.lab.load import run
     from windtunnel.lab.order import check_endpoint_name
     from windtunnel.lab.run_directory import RunDirectory
@@ -91,30 +98,43 @@ def load(
         raise UsageError("Name the ENDPOINT, and the directory of the run: --out DIR.")
     check_endpoint_name(endpoint_name)
     sent = what.read()
-    schedule = when.schedule(hosts.count, len(sent), processes_word=hosts.count_word)
+    wanted = [objectives.parse_objective(text) for text in slo or []]
+    search = schedule = None
+    if when.capacity:
+        capacity.check(hosts, gate, looks)
+        search = when.search(hosts.count, len(sent), wanted)
+    else:
+        schedule = when.schedule(hosts.count, len(sent), processes_word=hosts.count_word)
     directory = RunDirectory(out)
     directory.check()
     held_to = gate.read_baseline()
     files = gate.files(out)
-    prepared = run.prepare(
-        where.open(),
+    target = where.open()
+    prepare = functools.partial(
+        run.prepare,
+        target,
         endpoint_name,
         sent,
         accept=what.accept,
-        schedule=schedule,
-        processes=hosts.count,
-        objectives=[objectives.parse_objective(text) for text in slo or []],
-        directory=directory,
-        baseline=held_to,
+        objectives=wanted,
         seed=when.seed or 0,
         listening=hosts.listening(),
         outlets=looks.outlets(),
     )
-    _carry_out(prepared, files, as_json=as_json)
+    if search:
+        invoke = functools.partial(invocation.invoke, target, endpoint_name, sent[0], what.accept)
+        summary = capacity.carry_out(search, prepare, invoke, directory, files)
+    else:
+        assert schedule is not None
+        prepared = prepare(
+            schedule=schedule, processes=hosts.count, directory=directory, baseline=held_to
+        )
+        summary = _carry_out(prepared, files)
+    _end(summary, directory, files, as_json=as_json)
 
 
-def _carry_out(prepared: "LoadRun", files: "GateFiles", *, as_json: bool) -> None:
-    """Say what will be sent, send it, tell what it came to, and end with its status."""
+def _carry_out(prepared: "LoadRun", files: "GateFiles") -> dict[str, Any]:
+    """Say what will be sent, and send it."""
     from windtunnel.cli.live import LiveView
 
     plan = prepared.plan
@@ -124,11 +144,19 @@ def _carry_out(prepared: "LoadRun", files: "GateFiles", *, as_json: bool) -> Non
     for note in prepared.notes():
         typer.echo(f"note      {note}", err=True)
     with LiveView(plan.schedule, plan.processes, prepared.arrivals) as live:
-        summary = prepared.execute(
+        return prepared.execute(
             on_tick=live.tick, on_wait=live.wait, on_joined=live.note, command=sys.argv
         )
+
+
+def _end(
+    summary: Mapping[str, Any], directory: "RunDirectory", files: "GateFiles", *, as_json: bool
+) -> None:
+    """Tell what a run came to, and end with its status."""
     _show(summary, as_json=as_json)
-    typer.echo(f"report    {prepared.directory.report}", err=True)
+    if "capacity" in summary:
+        typer.echo(f"steps     {directory.path / 'steps'}", err=True)
+    typer.echo(f"report    {directory.report}", err=True)
     for problem in files.write(summary):
         typer.echo(f"warning   {problem}", err=True)
     raise typer.Exit(exit_status(summary))
@@ -140,6 +168,8 @@ def exit_status(summary: Mapping[str, Any]) -> int:
 
     if "interrupted" in summary["reasons"]:
         return _INTERRUPTED
+    if "capacity" in summary:
+        return _SEARCHES.get(summary["capacity"]["outcome"], _INVALID)
     if not summary["valid"]:
         return _INVALID
     return 0 if checks.is_passed(summary) else _MISSED
@@ -164,11 +194,14 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
 
     latency = summary["latency_s"]
     count, failures = summary["requests"], summary["failures"]
-    place = f"on        {summary['hardware']['instances']}"
+    lines = [
+        *capacity.lines(summary.get("capacity")),
+        f"on        {summary['hardware']['instances']}",
+    ]
     if count == 0:
-        return [place, f"requests  {_nothing_measured(summary)}"]
+        return [*lines, f"requests  {_nothing_measured(summary)}"]
     rate = format_rate(summary["throughput_rps"])
-    lines = [place, f"rate      {rate} {_driven(summary)}"]
+    lines.append(f"rate      {rate} {_driven(summary)}")
     if failures < count:
         marks = "  ".join(f"{name} {format_duration(value)}" for name, value in latency.items())
         lines.append(f"latency   {marks}")

@@ -4,7 +4,7 @@ There are two kinds of load, and each option belongs to one or to both: one that
 other kind is refused by name, as it would else be ignored.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from windtunnel.lab.load.closed_schedule import ClosedSchedule
     from windtunnel.lab.load.open_schedule import OpenSchedule
     from windtunnel.lab.load.plan import Schedule
+    from windtunnel.lab.load.stair import Wanted
     from windtunnel.lab.load.trace import Trace
+    from windtunnel.lab.objectives import Objective
 
 _PANEL = "When requests are sent"
 # Loads that do not wait for answers.
@@ -51,6 +53,15 @@ StagesOption = Annotated[
         "200 within 1 m. 0s:50 is a jump.",
         rich_help_panel=_PANEL,
         show_default=False,
+    ),
+]
+CapacityOption = Annotated[
+    bool,
+    typer.Option(
+        "--capacity",
+        help="Find the highest rate that keeps every objective (none given: that the endpoint "
+        "keeps up with), in steps of --duration each. With --rate: the one to start from.",
+        rich_help_panel=_PANEL,
     ),
 ]
 TraceOption = Annotated[
@@ -191,6 +202,7 @@ class When:
     user_stages: UserStagesOption = None
     shape: ShapeOption = None
     rate: RateOption = None
+    capacity: CapacityOption = False
     stages: StagesOption = None
     trace: TraceOption = None
     duration: DurationOption = None
@@ -290,6 +302,45 @@ class When:
             think=self.think_time,
         )
 
+    def search(self, processes: int, payloads: int, objectives: "Sequence[Objective]") -> "Wanted":
+        """Return the search for capacity that the options name, likewise checked."""
+        from windtunnel.core.errors import UsageError
+        from windtunnel.lab.load import plan
+        from windtunnel.lab.load.stair import Wanted
+
+        _refuse(
+            "--capacity",
+            {
+                "--users": self.users,
+                "--user-stages": self.user_stages,
+                "--shape": self.shape,
+                "--stages": self.stages,
+                "--trace": self.trace,
+                "--spawn-rate": self.spawn_rate,
+                "--think-time": self.think_time,
+                "--trace-from": self.trace_from,
+                "--trace-scale": self.trace_scale,
+                "--trace-speed": self.trace_speed,
+            },
+        )
+        self._check_seed(payloads)
+        if self._duration_s is None:
+            raise UsageError("--capacity needs a --duration: how long each step measures.")
+        plan.check_processes(processes, None)
+        wanted = Wanted(
+            start_rps=self.rate,
+            arrivals=self.arrivals or "constant",
+            seed=self.seed or 0,
+            warmup_s=self._warmup_s,
+            duration_s=self._duration_s,
+            processes=processes,
+            objectives=tuple(objectives),
+        )
+        # What cannot be meant is refused here, as it would be by the first runs.
+        wanted.alone()
+        wanted.probe(1.0 if self.rate is None else self.rate)
+        return wanted
+
     def _check(self) -> str:
         """Return which kind of load is asked for, if no word belongs to another kind."""
         load = _the_one(
@@ -343,7 +394,7 @@ def _the_one(loads: Mapping[str, object]) -> str:
     if given == ["--rate", "--stages"]:
         return "--stages"
     if not given:
-        raise UsageError(f"Name the load: one of {', '.join(loads)}.")
+        raise UsageError(f"Name the load: one of {', '.join(loads)}, or --capacity.")
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} are two kinds of load: name one of them.")
     return given[0]

@@ -17,6 +17,7 @@ _OBJECTIVES: dict[str, Status] = {
     "undecided": "failed",
     "void": "skipped",
 }
+_SEARCHES: dict[str, Status] = {"found": "passed", "none": "failed"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ def of(summary: Mapping[str, Any]) -> list[Check]:
     return [
         _valid(summary),
         *_answered(summary),
+        *_capacity(summary.get("capacity")),
         *(_objective(verdict) for verdict in summary["objectives"]),
         *_baseline(summary.get("baseline")),
     ]
@@ -62,6 +64,15 @@ def _answered(summary: Mapping[str, Any]) -> Iterator[Check]:
     if summary["valid"] and summary["failures"] >= summary["requests"]:
         said = "; ".join(f"{error['kind']}: {error['example']}" for error in summary["errors"])
         yield Check("answered", "failed", "failed", f"no request was answered well; {said}", {})
+
+
+def _capacity(found: Mapping[str, Any] | None) -> Iterator[Check]:
+    """Yield what a search for capacity came to; one that was kept from its end says nothing."""
+    if found is not None:
+        names = ("rate_rps", "lower_rps", "upper_rps", "limited_by")
+        numbers = {**{name: found[name] for name in names}, "steps": len(found["steps"])}
+        status = _SEARCHES.get(found["outcome"], "error")
+        yield Check("capacity", status, found["outcome"], found["sentence"], numbers)
 
 
 def _objective(verdict: Mapping[str, Any]) -> Check:

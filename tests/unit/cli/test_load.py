@@ -35,6 +35,10 @@ def _baseline(outcome: str, verdict: str) -> dict[str, Any]:
     }
 
 
+def _capacity(outcome: str) -> dict[str, Any]:
+    return {"outcome": outcome, "sentence": "48 requests/s keep p95=100ms", "steps": [1, 2]}
+
+
 def _verdict(outcome: str) -> dict[str, str]:
     return {"objective": "p95=150ms", "outcome": outcome, "reason": "because"}
 
@@ -56,6 +60,13 @@ def _verdict(outcome: str) -> dict[str, str]:
         ({"valid": False, "reasons": ["the generator fell behind"]}, 3),
         ({"valid": False, "reasons": ["x"], "objectives": [_verdict("void")]}, 3),
         ({"valid": False, "reasons": ["interrupted"]}, 130),
+        ({"capacity": _capacity("found")}, 0),
+        ({"capacity": _capacity("none")}, 1),
+        # The run of the lowest rate stands for the result: that it drowned is the result.
+        ({"capacity": _capacity("none"), "valid": False, "reasons": ["stopped early"]}, 1),
+        ({"capacity": _capacity("at least")}, 3),
+        ({"capacity": _capacity("generator")}, 3),
+        ({"capacity": _capacity("interrupted"), "valid": False, "reasons": ["interrupted"]}, 130),
     ],
 )
 def test_the_status_says_how_a_run_ended(change: dict[str, object], status: int) -> None:
@@ -85,6 +96,14 @@ def test_a_person_reads_what_became_worse_and_by_how_much() -> None:
         "changed   OMP_NUM_THREADS 1 then, 2 now",
         "p50       50 ms before, 70 ms now, +40% (+30% to +50%): worse",
     ]
+
+
+def test_a_capacity_comes_before_the_run_that_confirmed_it() -> None:
+    """It is what was asked; all else says how it is known."""
+    lines = result_lines({**_GOOD, "capacity": _capacity("found")})
+
+    assert lines[0] == "capacity  48 requests/s keep p95=100ms (2 steps)"
+    assert lines[1].startswith("on        ml.c5.large")
 
 
 def test_of_a_rate_it_is_said_how_much_of_it_was_reached() -> None:

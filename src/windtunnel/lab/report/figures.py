@@ -5,14 +5,14 @@ figure serves light, dark and paper. However many requests a run has, a figure h
 thousand points: a heat map takes the place of a cloud.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from windtunnel.lab.measurement import Floats
 from windtunnel.lab.objectives import parse_objective
-from windtunnel.lab.quantities import format_duration
+from windtunnel.lab.quantities import format_duration, format_rate
 from windtunnel.lab.report import findings
 from windtunnel.lab.report.view import RunView
 from windtunnel.lab.summary import percentile
@@ -22,6 +22,15 @@ Figure = dict[str, Any]
 # Told apart by people with any colour vision, on white and on near-black (after Okabe and Ito).
 COLOURS = ("#3987d6", "#e0862a", "#2fa37a", "#9a77d4", "#d4557a", "#2ba3b4", "#8a8f3a", "#b0703f")
 BAD = "#d9534f"
+GOOD = "#2fa37a"
+# How a step of a search for capacity is drawn: by colour and, for whom colours say little, by form.
+_STEPS = {
+    "held": (GOOD, "circle"),
+    "missed": (BAD, "x"),
+    "undecided": ("#c98a16", "diamond"),
+    "saturated": (BAD, "triangle-up"),
+    "generator": ("#8a939c", "circle-open"),
+}
 # Up to here every request is a dot; beyond, dots would cover each other.
 _POINTS_MAX = 3000
 _HEAT_COLUMNS, _HEAT_ROWS = 120, 50
@@ -213,6 +222,82 @@ def percentile_curves(views: Sequence[RunView]) -> Figure:
             }
         )
     return {"data": traces, "layout": layout}
+
+
+def stair(view: RunView) -> Figure:
+    """Return the figure of a search for capacity: latency over rate, and where each step stood."""
+    found = view.run.summary["capacity"]
+    steps = sorted(
+        (step for step in found["steps"] if step["latency_s"]["p50"] is not None),
+        key=lambda step: float(step["rate_rps"]),
+    )
+    rates = _array(step["rate_rps"] for step in steps)
+    layout = _layout("requests per second that were due", "latency, ms")
+    traces = []
+    for number, name in enumerate(_drawn(found["objectives"])):
+        latency_ms = 1000 * _array(step["latency_s"][name] for step in steps)
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": name,
+                "x": _rounded(rates),
+                "y": _rounded(latency_ms),
+                "text": [step["outcome"] for step in steps],
+                "line": {"color": COLOURS[number], "width": 2},
+                "marker": {
+                    "size": 9,
+                    "color": [_STEPS[step["outcome"]][0] for step in steps],
+                    "symbol": [_STEPS[step["outcome"]][1] for step in steps],
+                },
+                "hovertemplate": f"%{{x:.4g}} requests/s: {name} %{{y:.4g}} ms, %{{text}}"
+                "<extra></extra>",
+            }
+        )
+    every_ms = 1000 * _array(
+        step["latency_s"][name] for step in steps for name in _drawn(found["objectives"])
+    )
+    layout["yaxis"] |= _latency_axis(every_ms)
+    layout["xaxis"] |= _latency_axis(rates)
+    layout["shapes"] = [*_limits(view), *_found(found)]
+    return {"data": traces, "layout": layout}
+
+
+def _array(values: Iterable[float]) -> Floats:
+    return np.array(list(values), dtype=np.float64)
+
+
+def _drawn(objectives: Sequence[str]) -> list[str]:
+    """Return which percentiles are drawn: the median, and those that were to be kept."""
+    asked = [text.partition("=")[0] for text in objectives]
+    known = [name for name in ("p90", "p95", "p99", "p99.9") if name in asked]
+    return ["p50", *(known or ["p95"])]
+
+
+def _found(found: Mapping[str, Any]) -> list[Figure]:
+    """Return a line at the rate that was confirmed."""
+    rate_rps = found["rate_rps"]
+    if rate_rps is None:
+        return []
+    return [
+        {
+            "type": "line",
+            "x0": rate_rps,
+            "x1": rate_rps,
+            "yref": "paper",
+            "y0": 0,
+            "y1": 1,
+            "line": {"width": 1.5, "dash": "dot", "color": GOOD},
+            "label": {
+                "text": f"{format_rate(rate_rps)}/s",
+                "textposition": "start",
+                "textangle": 0,
+                "xanchor": "right",
+                "padding": 5,
+                "font": {"size": 11, "color": GOOD},
+            },
+        }
+    ]
 
 
 def _latency_axis(latency_ms: Floats) -> Figure:

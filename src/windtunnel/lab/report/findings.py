@@ -1,5 +1,6 @@
 """What a report says in words: each title states what was found, not what is plotted. Pure."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from windtunnel.lab.summary import driven_by, percentile
 
 # A median that moves by less than this between the first and the last third is called steady.
 _STEADY = 0.1
+# The knee of a curve of latency over rate: from here on p95 is called risen. A queue of chance
+# arrivals and services (M/M/1) is there at half of its capacity, one of even ones close to all.
+_KNEE = 2.0
 # A bin with less than this share of the mean rate is worth mentioning.
 _DIP = 0.5
 
@@ -24,6 +28,8 @@ _DIP = 0.5
 def headline(view: RunView) -> str:
     """Return a run in one line."""
     summary = view.run.summary
+    if "capacity" in summary:
+        return capacity(summary["capacity"])
     by = driven_by(summary)
     if summary["requests"] == 0:
         return f"No request was measured ({by})"
@@ -31,6 +37,32 @@ def headline(view: RunView) -> str:
         return f"Every one of {summary['requests']:,} requests failed ({by})"
     p95 = format_duration(summary["latency_s"]["p95"])
     return f"p95 {p95} at {format_rate(summary['throughput_rps'])} requests/s, {by}"
+
+
+def capacity(found: Mapping[str, Any]) -> str:
+    """Return what a search for capacity came to."""
+    sentence: str = found["sentence"]
+    return sentence[:1].upper() + sentence[1:]
+
+
+def knee(found: Mapping[str, Any]) -> str:
+    """Return up to which rate latency hardly depends on it."""
+    known = sorted(
+        (float(step["rate_rps"]), float(step["latency_s"]["p95"]))
+        for step in found["steps"]
+        if step["latency_s"]["p95"] is not None
+    )
+    if not known:
+        return "No step has a latency"
+    lowest_s = min(p95_s for _, p95_s in known)
+    low = itertools.takewhile(lambda step: step[1] <= _KNEE * lowest_s, known)
+    flat_rps = max((rate_rps for rate_rps, _ in low), default=None)
+    if flat_rps is None:
+        return f"p95 was lowest at {format_duration(lowest_s)}, and not at the lowest rate"
+    return (
+        f"Up to {format_rate(flat_rps)} requests/s p95 stays within {_KNEE:g} times its lowest, "
+        f"{format_duration(lowest_s)}"
+    )
 
 
 def throughput(rates: Sequence[float], mean: float) -> str:

@@ -13,7 +13,7 @@ from windtunnel.lab.quantities import (
     format_percent,
     format_rate,
 )
-from windtunnel.lab.report import circumstances, figures, findings
+from windtunnel.lab.report import circumstances, figures, findings, stair
 from windtunnel.lab.report.markup import Html, Plots, join, table, tag
 from windtunnel.lab.report.view import RunView
 from windtunnel.lab.summary import driven_by
@@ -87,7 +87,8 @@ def details(view: RunView, plots: Plots) -> Html:
         cls="card",
     )
     held_to = [objectives(view), baseline(view)]
-    return join([tiles(view), *held_to, *cards, payloads(view), errors(view), facts])
+    top = [stair.section(view, plots), tiles(view)]
+    return join([*top, *held_to, *cards, payloads(view), errors(view), facts])
 
 
 def _chart(title: str, kind: str, figure: figures.Figure, plots: Plots) -> Html:

@@ -268,6 +268,29 @@ def test_too_few_requests_are_not_a_pass(
         (["--rate", "1", "--trace-speed", "2", "--duration", "1s"], "--trace-speed means nothing"),
         (["--users", "1", "--arrivals", "poisson", "--duration", "1s"], "--arrivals means nothing"),
         (["--rate", "1", "--seed", "1", "--duration", "1s"], "--seed goes with"),
+        (["--capacity"], "--capacity needs a --duration"),
+        (["--capacity", "--users", "1", "--duration", "1s"], "--users means nothing with --cap"),
+        (
+            ["--capacity", "--user-stages", "1s:1", "--duration", "1s"],
+            "--user-stages means nothing",
+        ),
+        (["--capacity", "--shape", "x", "--duration", "1s"], "--shape means nothing with"),
+        (["--capacity", "--think-time", "1s", "--duration", "1s"], "--think-time means nothing"),
+        (
+            ["--capacity", "--duration", "1s", "--master", "--workers", "2"],
+            "--master means nothing with --capacity",
+        ),
+        (["--capacity", "--duration", "1s", "--ui"], "--ui means nothing with --capacity"),
+        (["--capacity", "--duration", "1s", "--csv", "x"], "--csv means nothing with --capacity"),
+        (["--capacity", "--stages", "1s:1", "--duration", "1s"], "--stages means nothing with"),
+        (["--capacity", "--trace", "x", "--duration", "1s"], "--trace means nothing with"),
+        (["--capacity", "--spawn-rate", "1", "--duration", "1s"], "--spawn-rate means nothing"),
+        (["--capacity", "--rate", "0", "--duration", "1s"], "--rate must be more than 0"),
+        (["--capacity", "--seed", "1", "--duration", "1s"], "--seed goes with"),
+        (["--capacity", "--arrivals", "odd", "--duration", "1s"], "--arrivals is constant or"),
+        (["--capacity", "--duration", "0s"], "longer than nothing"),
+        (["--capacity", "--processes", "0", "--duration", "1s"], "--processes"),
+        (["--capacity", "--duration", "1s", "--baseline", "x"], "--baseline cannot be held"),
         (["--trace", "/none"], "/none cannot be read"),
         (["--trace", "/dev/null", "--trace-scale", "0"], "--trace-scale must be more than 0"),
     ],
@@ -344,6 +367,53 @@ def test_an_interrupted_run_keeps_what_it_measured(
     assert err.startswith("INVALID   interrupted")
     assert 0 < summary["requests"] <= len(_kept(out)) == _sent(aws)
     assert summary["measured_s"] < 30
+
+
+def test_a_limit_that_one_user_alone_misses_ends_a_search_for_capacity(
+    windtunnel: "Command", aws: "FakeAws", endpoint: str, payload_file: Path, tmp_path: Path
+) -> None:
+    """It is known after seconds that no rate, however low, keeps 1 ms."""
+    out = tmp_path / "run"
+    junit = out / "junit.xml"
+    words = ["--capacity", "--duration", "1s", "--slo", "p90=1ms", "--junit", junit]
+
+    ran = windtunnel(*_words(endpoint, payload_file, out, *words))
+
+    assert ran.code == 1, ran.err
+    assert ran.out.decode().startswith(
+        "capacity  no rate keeps p90=1ms: one user alone misses it (0 steps)\n"
+    )
+    assert "schedule  a search for the highest rate, from half of what one user" in ran.err
+    assert f"steps     {out / 'steps'}" in ran.err
+    capacity = json.loads((out / "summary.json").read_text())["capacity"]
+    assert (capacity["outcome"], capacity["rate_rps"]) == ("none", None)
+    assert capacity["alone"]["requests"] == _sent(aws) == len(_kept(out))
+    assert 'name="capacity"' in junit.read_text()
+    assert "one user alone misses it" in (out / "report.html").read_text()
+
+
+def test_an_interrupted_search_for_capacity_keeps_its_steps(
+    home: Home, aws: "FakeAws", endpoint: str, payload_file: Path, tmp_path: Path
+) -> None:
+    """A search takes minutes; what it measured until Ctrl-C is not thrown away."""
+    out = tmp_path / "run"
+    words = ["--capacity", "--rate", 10, "--duration", "60s"]
+    process = _start(home, *_words(endpoint, payload_file, out, *words))
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("alone"):
+            break
+    _wait_counting(process)
+
+    process.send_signal(signal.SIGINT)
+    said, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130, err
+    assert "capacity  interrupted: no rate had held, nothing was confirmed (0 steps)" in said
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["valid"], summary["reasons"][0]) == (False, "interrupted")
+    assert summary["capacity"]["outcome"] == "interrupted"
+    assert len(_kept(out / "steps" / "00")) + len(_kept(out / "steps" / "01")) == _sent(aws)
 
 
 def _load_processes(process: subprocess.Popen[str]) -> dict[str, list[psutil.Process]]:
