@@ -94,7 +94,14 @@ class _Teller:
             self._has_begun = True
             self._begin(run)
         with LiveView(run.plan.schedule, run.plan.processes, run.arrivals) as live:
-            return run.execute(on_tick=live.tick, on_wait=live.wait, command=sys.argv, watch=watch)
+            return run.execute(
+                on_tick=live.tick,
+                on_wait=live.wait,
+                command=sys.argv,
+                watch=watch,
+                # `windtunnel report DIR/steps/NN` makes one of any step.
+                has_page=False,
+            )
 
     def _begin(self, run: "LoadRun") -> None:
         self._files.begin(run.plan.endpoint_name)

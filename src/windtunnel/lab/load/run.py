@@ -63,11 +63,13 @@ class LoadRun:
         command: Sequence[str],
         watch: Callable[[Tick], str | None] = lambda _tick: None,
         on_joined: Callable[[str], None] = lambda _text: None,
+        has_page: bool = True,
     ) -> dict[str, Any]:
         """Send everything, write the run's directory, and return its summary.
 
         On a local cloud it waits until nobody else measures there; `on_wait` is told who does.
-        `on_joined` is told of each worker that comes from another host.
+        `on_joined` is told of each worker that comes from another host. `has_page` says whether
+        the directory gets its report, too: 4 MB, of which some are enough in a search.
         `watch` may end the run early by saying why.
         """
         home = self.target.home
@@ -84,9 +86,11 @@ class LoadRun:
                 directory=self.directory.path,
                 outlets=self.outlets,
             )
-            return self._execute(conductor, command)
+            return self._execute(conductor, command, has_page=has_page)
 
-    def _execute(self, conductor: Conductor, command: Sequence[str]) -> dict[str, Any]:
+    def _execute(
+        self, conductor: Conductor, command: Sequence[str], *, has_page: bool
+    ) -> dict[str, Any]:
         facts = hardware.describe()
         around = Surroundings(self._own_pids())
         measurement = conductor.run()
@@ -110,7 +114,8 @@ class LoadRun:
             summary["baseline"] = baselines.hold(self.baseline, written)
             self.directory.write_summary(summary)
             written = replace(written, summary=summary)
-        page.write([written], self.directory.report)
+        if has_page:
+            page.write([written], self.directory.report)
         return summary
 
     def notes(self) -> list[str]:

@@ -1,7 +1,7 @@
 """The runs of a search for capacity, one after the other, and the directory they leave.
 
     DIR/steps/00/     one user alone: what a request takes when no other is there
-    DIR/steps/NN/     each probe, a whole run with all its files
+    DIR/steps/NN/     each probe, a whole run but for its report
     DIR/              the same files again, of the run that stands for the result: the one that
                       confirmed the rate; `summary.json` has `capacity` on top
 
