@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -97,16 +97,21 @@ class Measurement:
         users_wanted: int | None = None,
     ) -> Self:
         """Return a measurement from the columns of its head; `kinds` of error have an example."""
-        order = np.argsort(columns["due_s"], kind="stable")
+        # One column after the other, each as narrow as it came: ten million requests are 400 MB.
+        kept = dict(columns)
+        if np.any(np.diff(kept["due_s"]) < 0):
+            order = np.argsort(kept["due_s"], kind="stable")
+            for name in kept:
+                kept[name] = kept[name][order]
         return cls(
-            due_s=columns["due_s"][order],
-            sent_s=columns["sent_s"][order],
-            done_s=columns["done_s"][order],
-            status=columns["status"].astype(np.int64)[order],
-            bytes=columns["bytes"].astype(np.int64)[order],
-            worker=columns["worker"].astype(np.int64)[order],
-            error=columns["error"].astype(np.int64)[order],
-            payload=columns["payload"].astype(np.int64)[order],
+            due_s=kept["due_s"],
+            sent_s=kept["sent_s"],
+            done_s=kept["done_s"],
+            status=kept["status"],
+            bytes=kept["bytes"],
+            worker=kept["worker"],
+            error=kept["error"],
+            payload=kept["payload"],
             error_kinds=tuple(kind for kind, _ in kinds),
             error_examples=tuple(example for _, example in kinds),
             workers=tuple(workers),

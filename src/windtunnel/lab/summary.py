@@ -243,7 +243,8 @@ def _verdict(
 
 def _errors(measurement: Measurement, counted: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - a mask
     """Return the kinds of error that count, the most frequent first, each with one example."""
-    numbers = Counter(int(number) for number in measurement.error[counted] if number)
+    counts = np.bincount(measurement.error[counted]).tolist()
+    numbers = Counter({number: count for number, count in enumerate(counts) if number and count})
     return [
         {
             "kind": measurement.error_kinds[number - 1],

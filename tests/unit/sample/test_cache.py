@@ -6,7 +6,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -65,12 +65,15 @@ def maker(home: Home, program: list[str]) -> Iterator[tuple[subprocess.Popen[str
 
 
 @pytest.fixture
-def slow_program(tmp_path: Path) -> tuple[list[str], Path, Path]:
-    """Return a program, the pipe where it says that it began, and the one it waits on."""
+def slow_program(tmp_path: Path) -> Iterator[tuple[list[str], Path, Path]]:
+    """Yield a program, the pipe where it says that it began, and the one it waits on."""
     began, go = tmp_path / "began", tmp_path / "go"
     for pipe in (began, go):
         os.mkfifo(pipe)
-    return [sys.executable, "-c", FILL_SLOWLY, str(began), str(go)], began, go
+    yield [sys.executable, "-c", FILL_SLOWLY, str(began), str(go)], began, go
+    # Whoever still waits, its maker killed, goes on and ends.
+    with suppress(OSError):
+        os.close(os.open(go, os.O_WRONLY | os.O_NONBLOCK))
 
 
 def made(home: Home, digest: str = "d1", program: list[str] = FILL) -> cache.Made:
