@@ -5,6 +5,7 @@ the model itself said is kept beside them as an example.
 """
 
 import json
+import re
 import socket
 import ssl
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from windtunnel.lab.load.answer import AnswerReader, MalformedAnswerError, heade
 
 # An example is for a person to read.
 _MESSAGE_CHARACTERS_MAX = 500
+_OF_THE_MODEL = re.compile(r"ModelError \(\d+, the model answered 5\d\d\)")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ def from_answer(answer: AnswerReader) -> Failure:
     if not message:
         message = answer.body_start.decode("utf-8", "replace")
     return Failure(kind, message.strip()[:_MESSAGE_CHARACTERS_MAX])
+
+
+def is_models_server_error(kind: str) -> bool:
+    """Say whether a kind is a 5xx of the model, which AWS answers as a 424."""
+    return _OF_THE_MODEL.fullmatch(kind) is not None
 
 
 def from_exception(error: Exception) -> Failure:

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from windtunnel.core import limits
 from windtunnel.lab.load import failures
 from windtunnel.lab.load.answer import AnswerReader
@@ -48,6 +50,24 @@ def test_an_error_of_something_in_between_keeps_its_status_and_words() -> None:
     answer = _answer(502, b"<html>Bad Gateway</html>")
 
     assert failures.from_answer(answer) == Failure("HTTP 502", "<html>Bad Gateway</html>")
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "error_type", "is_server_error"),
+    [
+        (424, {"OriginalStatusCode": 500}, "ModelError", True),
+        (424, {"OriginalStatusCode": 400}, "ModelError", False),
+        (424, b"cut short", "ModelError", False),
+        (503, {"message": "busy"}, "ServiceUnavailable", False),
+    ],
+)
+def test_a_models_own_5xx_is_told_from_its_answers_to_wrong_requests(
+    status: int, words: object, error_type: str, *, is_server_error: bool
+) -> None:
+    """A model that dies under the load and one that is asked nonsense are both a 424 on AWS."""
+    kind = failures.from_answer(_answer(status, words, error_type)).kind
+
+    assert failures.is_models_server_error(kind) == is_server_error
 
 
 def test_a_code_in_the_body_alone_is_found() -> None:
