@@ -435,8 +435,9 @@ DEPLOY_POLL_AWS_S_MAX = 15.0
 CONTROL_ATTEMPTS_MAX = 10
 # Tries of the first call of a command, which finds out whether anybody is there: botocore's own.
 FIRST_ATTEMPTS_MAX = 3
-# The price list is asked while a person waits, and can be done without. Guess.
-PRICE_LIST_TIMEOUT_S = 5.0
+# What is asked while a person waits, and can be done without: the price list, scaling policies, the
+# endpoint after a run. Guess.
+BRIEF_TIMEOUT_S = 5.0
 # CreateModel's Environment: "max": 100 entries, keys and values up to 1,024 characters (botocore's
 # sagemaker model).
 MODEL_ENVIRONMENT_COUNT_MAX = 100

@@ -40,6 +40,8 @@ _CREDENTIAL_CODES = frozenset(
 # Whoever the caller is, it is not allowed to them.
 _DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _DENIED_STATUS = 403
+# A local cloud's word for what it does not have, and AWS's own.
+_UNSUPPORTED_CODES = frozenset({"UnsupportedOperationException", "UnknownOperationException"})
 # What botocore says, without a class of its own, of new credentials that have expired already.
 _EXPIRED_AGAIN = "refreshed credentials are still expired"
 
@@ -78,6 +80,11 @@ def is_denied(error: ClientError) -> bool:
     code = code_of(error)
     # S3 answers HEAD with a bare status.
     return code in _DENIED_CODES or (status == _DENIED_STATUS and code in {"403", "Forbidden"})
+
+
+def is_unsupported(error: ClientError) -> bool:
+    """Say whether a refusal means that there is no such service, or no such operation of it."""
+    return code_of(error) in _UNSUPPORTED_CODES
 
 
 @contextlib.contextmanager

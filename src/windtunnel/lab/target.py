@@ -106,18 +106,32 @@ class Target:
 
     def price_list(self) -> Any:  # noqa: ANN401 - likewise
         """Return a client of AWS's price list, which can be done without and so is not patient."""
-        config = self.config.merge(
-            Config(
-                retries={"total_max_attempts": 2, "mode": "standard"},
-                connect_timeout=limits.PRICE_LIST_TIMEOUT_S,
-                read_timeout=limits.PRICE_LIST_TIMEOUT_S,
-            )
-        )
         return self.session.client(
             "pricing",
             region_name=prices.API_REGION,
             endpoint_url=self.endpoint_url,
-            config=config,
+            config=self._brief_config(),
+        )
+
+    def application_autoscaling(self) -> Any:  # noqa: ANN401 - likewise
+        """Return a client of Application Auto Scaling; it can be done without, too."""
+        return self.session.client(
+            "application-autoscaling", endpoint_url=self.endpoint_url, config=self._brief_config()
+        )
+
+    def sagemaker_briefly(self) -> "SageMakerClient":
+        """Return a client of the control plane for what can be done without."""
+        return self.session.client(
+            "sagemaker", endpoint_url=self.endpoint_url, config=self._brief_config()
+        )
+
+    def _brief_config(self) -> Config:
+        return self.config.merge(
+            Config(
+                retries={"total_max_attempts": 2, "mode": "standard"},
+                connect_timeout=limits.BRIEF_TIMEOUT_S,
+                read_timeout=limits.BRIEF_TIMEOUT_S,
+            )
         )
 
     @property

@@ -64,6 +64,11 @@ class FakeAws:
     roles: dict[str, str] = field(default_factory=dict)
     # What the price list holds, product by product; None: the caller may not ask it.
     products: list[str] | None = None
+    # What Application Auto Scaling keeps; None: there is no such service.
+    scalable_targets: list[dict[str, Any]] | None = field(default_factory=list)
+    scaling_policies: list[dict[str, Any]] = field(default_factory=list)
+    # How many instances a variant has by now, where that is not what it began with.
+    instance_counts: dict[str, int] = field(default_factory=dict)
     # Looks at each request first, and may refuse it.
     gate: Callable[[Asked], None] = lambda _asked: None
     # What an invocation answers: status, headers, body.
@@ -88,6 +93,8 @@ class FakeAws:
             if self.products is None:
                 raise Refusal("You may not ask for prices.", "AccessDeniedException")
             return {"FormatVersion": "aws_v1", "PriceList": self.products}
+        if action in {"DescribeScalableTargets", "DescribeScalingPolicies"}:
+            return self._scaling(action, words)
         if action == "ListTags":
             return {"Tags": self.tags.get(words["ResourceArn"], [])}
         for kind in sorted(kinds, key=len, reverse=True):
@@ -103,6 +110,18 @@ class FakeAws:
             if verb in {"Create", "Describe", "Delete"}:
                 return self._one(verb, kind, kinds[kind], words)
         raise Refusal(f"the fake knows no {action}")
+
+    def _scaling(self, action: str, words: dict[str, Any]) -> dict[str, Any]:
+        if self.scalable_targets is None:
+            raise Refusal(f"There is no {action} here.", "UnsupportedOperationException")
+        assert words["ServiceNamespace"] == "sagemaker"
+        if action == "DescribeScalableTargets":
+            asked = words["ResourceIds"]
+            found = [each for each in self.scalable_targets if each["ResourceId"] in asked]
+            return {"ScalableTargets": found}
+        asked = words["ResourceId"]
+        found = [each for each in self.scaling_policies if each["ResourceId"] == asked]
+        return {"ScalingPolicies": found}
 
     def _one(
         self, verb: str, kind: str, things: dict[str, dict[str, Any]], words: dict[str, Any]
@@ -130,7 +149,9 @@ class FakeAws:
             answer["ProductionVariants"] = [
                 {
                     "VariantName": variant["VariantName"],
-                    "CurrentInstanceCount": variant["InitialInstanceCount"],
+                    "CurrentInstanceCount": self.instance_counts.get(
+                        variant["VariantName"], variant["InitialInstanceCount"]
+                    ),
                 }
                 for variant in variants
             ]

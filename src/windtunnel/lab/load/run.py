@@ -13,7 +13,7 @@ from urllib.request import getproxies_environment
 from windtunnel import __version__
 from windtunnel.core.lease import measuring
 from windtunnel.lab import baseline as baselines
-from windtunnel.lab import cost, hardware
+from windtunnel.lab import cost, hardware, scaling, steadiness
 from windtunnel.lab import endpoint as endpoints
 from windtunnel.lab.endpoint import Endpoint
 from windtunnel.lab.load.arrivals import Arrivals
@@ -108,6 +108,7 @@ class LoadRun:
             arrivals=self.arrivals,
         )
         summary["warnings"] += conductor.warnings
+        summary["warnings"] += steadiness.warnings(self.target, self.endpoint)
         self.directory.write(self._asked(measurement, command), summary, measurement)
         written = self.directory.read()
         if self.baseline is not None:
@@ -119,10 +120,11 @@ class LoadRun:
         return summary
 
     def notes(self) -> list[str]:
-        """Return what to know of a load run against AWS before it starts: its cost, its limits."""
+        """Return what to know of a load run before it starts: scaling, and on AWS its cost."""
+        found = scaling.notes(self.target, self.endpoint)
         if self._is_local:
-            return []
-        found = [
+            return found
+        found += [
             cost.of_instances(
                 self.target, variant.instance_type, variant.instance_count
             ).sentence_for(self.plan.schedule.total_s)
