@@ -173,7 +173,7 @@ def test_a_model_goes_to_aws_and_back(player: Player, archives: Path, tmp_path: 
 
     loaded = player.run(
         *("load", "there", "--payload", payload, "--users", 2, "--duration", "2s"),
-        *("--warmup", "500ms", "--out", tmp_path / "run", "--json"),
+        *("--warmup", "500ms", "--out", tmp_path / "run", "--json", "--yes"),
     )
     summary = json.loads(loaded.stdout)
     assert summary["failures"] == 0, loaded.stderr
@@ -220,7 +220,7 @@ def test_whoever_assumed_a_role_deploys_with_it(
     assert named.returncode == 0, named.stderr
     loaded = player.run(
         *("load", "mine", "--payload", payload, "--users", 1, "--duration", "1s"),
-        *("--warmup", "0s", "--out", tmp_path / "run", "--json"),
+        *("--warmup", "0s", "--out", tmp_path / "run", "--json", "--yes"),
         profile="builder",
     )
     # Each request carried the role's session token, which the cloud proves.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from windtunnel.cli.gate import Gate
     from windtunnel.cli.hosts import Hosts
     from windtunnel.cli.outlets import Looks
-    from windtunnel.lab.gate import GateFiles
+    from windtunnel.cli.safety import Safety
     from windtunnel.lab.load.capacity import Done, Next
     from windtunnel.lab.load.plan import Schedule
     from windtunnel.lab.load.run import LoadRun
@@ -46,12 +46,27 @@ def check(hosts: "Hosts", gate: "Gate", looks: "Looks") -> None:
             )
 
 
+def agree(
+    wanted: "Wanted",
+    prepare: "Callable[..., LoadRun]",
+    directory: "RunDirectory",
+    safe: "Safety",
+) -> None:
+    """Say what all the runs of a search send, before the first; go on if that is agreed to."""
+    run = prepare(schedule=wanted.alone(), directory=directory, processes=wanted.processes)
+    lines = [
+        f"schedule  {wanted.sentence()}" if line.startswith("schedule") else line
+        for line in run.plan.lines()
+    ]
+    safe.agree(run, lines, load_s=wanted.likely_s)
+
+
 def carry_out(
     wanted: "Wanted",
     prepare: "Callable[..., LoadRun]",
     invoke: Callable[[], object],
     directory: "RunDirectory",
-    files: "GateFiles",
+    watches: "Callable[[], Watch]",
 ) -> dict[str, Any]:
     """Search, tell of every step, and return the summary of the run that stands for the result."""
     from windtunnel.core.errors import WindtunnelError
@@ -60,7 +75,7 @@ def carry_out(
     def prepare_step(schedule: "Schedule", step: "RunDirectory", processes: int) -> "LoadRun":
         return prepare(schedule=schedule, directory=step, processes=processes)
 
-    teller = _Teller(wanted, files)
+    teller = _Teller(watches)
     try:
         return Search(
             wanted, directory, prepare=prepare_step, carry_out=teller.execute, invoke=invoke
@@ -81,35 +96,23 @@ def lines(found: Mapping[str, Any] | None) -> list[str]:
 class _Teller:
     """Says on stderr what goes on, a line a step."""
 
-    def __init__(self, wanted: "Wanted", files: "GateFiles") -> None:
-        self._wanted = wanted
-        self._files = files
-        self._has_begun = False
+    def __init__(self, watches: "Callable[[], Watch]") -> None:
+        self._watches = watches
 
     def execute(self, run: "LoadRun", watch: "Watch") -> dict[str, Any]:
-        """Carry out one run under a live view; before the first, say what all of them send."""
+        """Carry out one run under a live view."""
         from windtunnel.cli.live import LiveView
 
-        if not self._has_begun:
-            self._has_begun = True
-            self._begin(run)
+        of_all = self._watches()
         with LiveView(run.plan.schedule, run.plan.processes, run.arrivals) as live:
             return run.execute(
                 on_tick=live.tick,
                 on_wait=live.wait,
                 command=sys.argv,
-                watch=watch,
+                watch=lambda tick: watch(tick) or of_all(tick),
                 # `windtunnel report DIR/steps/NN` makes one of any step.
                 has_page=False,
             )
-
-    def _begin(self, run: "LoadRun") -> None:
-        self._files.begin(run.plan.endpoint_name)
-        for line in run.plan.lines():
-            is_schedule = line.startswith("schedule")
-            typer.echo(f"schedule  {self._wanted.sentence()}" if is_schedule else line, err=True)
-        for note in run.notes():
-            typer.echo(f"note      {note}", err=True)
 
     def tell_alone(self, summary: Mapping[str, Any]) -> None:
         """Say what a request takes alone."""

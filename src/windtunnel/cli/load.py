@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from windtunnel.cli import capacity, options, outlets, payloads, schedules, work
+from windtunnel.cli import capacity, options, outlets, payloads, safety, schedules, work
 from windtunnel.cli import gate as gates
 from windtunnel.cli import hosts as hosts_
 from windtunnel.core.errors import UsageError
@@ -60,6 +60,7 @@ def load(
     gate: gates.Gate,
     looks: outlets.Looks,
     where: options.Where,
+    safe: safety.Safety,
     endpoint_name: _EndpointArgument = None,
     out: _OutOption = None,
     slo: _SloOption = None,
@@ -79,12 +80,16 @@ def load(
     DIR gets summary.json, requests.parquet (every request), run.json (what was
     asked) and report.html. Ctrl-C keeps what was measured so far.
 
+    On AWS it says what the run costs and wants the endpoint's name typed; where
+    nobody can answer (no terminal), it wants --yes.
+
     Exit status: 0 every objective held (or none was given), or the capacity
     was found; 1 one was missed or too few requests were sent to say, none was
     answered well, a figure is worse than the baseline's, or no rate held; 2
-    wrong words or files; 3 the run is invalid (the generator fell behind or
-    dropped arrivals) and has no verdict, or the generator was the limit of the
-    capacity; 4 it could not run; 130 interrupted.
+    wrong words or files, it may cost too much, or nobody stood for it; 3 the
+    run is invalid (the generator fell behind or dropped arrivals, or 5xx ended
+    it) and has no verdict, or the generator was the limit of the capacity; 4
+    it could not run; 130 interrupted.
     """
     from windtunnel.lab import invocation, objectives
     from windtunnel.lab.load import run
@@ -99,6 +104,7 @@ def load(
     check_endpoint_name(endpoint_name)
     sent = what.read()
     wanted = [objectives.parse_objective(text) for text in slo or []]
+    watches = safe.watches(where.cloud)
     search = schedule = None
     if when.capacity:
         capacity.check(hosts, gate, looks)
@@ -123,29 +129,32 @@ def load(
     )
     if search:
         invoke = functools.partial(invocation.invoke, target, endpoint_name, sent[0], what.accept)
-        summary = capacity.carry_out(search, prepare, invoke, directory, files)
+        capacity.agree(search, prepare, directory, safe)
+        files.begin(endpoint_name)
+        summary = capacity.carry_out(search, prepare, invoke, directory, watches)
     else:
         assert schedule is not None
         prepared = prepare(
             schedule=schedule, processes=hosts.count, directory=directory, baseline=held_to
         )
-        summary = _carry_out(prepared, files)
+        safe.agree(prepared, prepared.plan.lines())
+        files.begin(endpoint_name)
+        summary = _carry_out(prepared, watches())
     _end(summary, directory, files, as_json=as_json)
 
 
-def _carry_out(prepared: "LoadRun", files: "GateFiles") -> dict[str, Any]:
-    """Say what will be sent, and send it."""
+def _carry_out(prepared: "LoadRun", watch: "safety.Watch") -> dict[str, Any]:
+    """Send what was agreed to."""
     from windtunnel.cli.live import LiveView
 
     plan = prepared.plan
-    files.begin(plan.endpoint_name)
-    for line in plan.lines():
-        typer.echo(line, err=True)
-    for note in prepared.notes():
-        typer.echo(f"note      {note}", err=True)
     with LiveView(plan.schedule, plan.processes, prepared.arrivals) as live:
         return prepared.execute(
-            on_tick=live.tick, on_wait=live.wait, on_joined=live.note, command=sys.argv
+            on_tick=live.tick,
+            on_wait=live.wait,
+            on_joined=live.note,
+            command=sys.argv,
+            watch=watch,
         )
 
 

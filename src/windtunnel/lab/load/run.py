@@ -26,6 +26,7 @@ from windtunnel.lab.measurement import Measurement
 from windtunnel.lab.objectives import Objective
 from windtunnel.lab.payload import Payload
 from windtunnel.lab.report import page
+from windtunnel.lab.run_cost import RunCost
 from windtunnel.lab.run_directory import Run, RunDirectory
 from windtunnel.lab.summary import summarise
 from windtunnel.lab.surroundings import Surroundings
@@ -119,17 +120,26 @@ class LoadRun:
             page.write([written], self.directory.report)
         return summary
 
+    def cost(self, load_s: float | None = None) -> RunCost | None:
+        """Return what the run is likely to cost; nothing does on a local cloud.
+
+        Several runs of a kind send for `load_s` together.
+        """
+        if self._is_local:
+            return None
+        return RunCost(
+            tuple(
+                cost.of_instances(self.target, variant.instance_type, variant.instance_count)
+                for variant in self.endpoint.variants
+            ),
+            self.plan.schedule.total_s if load_s is None else load_s,
+        )
+
     def notes(self) -> list[str]:
-        """Return what to know of a load run before it starts: scaling, and on AWS its cost."""
+        """Return what to know of a load run before it starts, but for its cost."""
         found = scaling.notes(self.target, self.endpoint)
         if self._is_local:
             return found
-        found += [
-            cost.of_instances(
-                self.target, variant.instance_type, variant.instance_count
-            ).sentence_for(self.plan.schedule.total_s)
-            for variant in self.endpoint.variants
-        ]
         has_token = self.target.signing_credentials().session_token is not None
         if has_token and not self.target.renews_credentials:
             found.append(

@@ -44,6 +44,8 @@ _REQUESTS_MIN = 20
 # The warm-up lasts for so many answers' time: until then what comes is less than what is sent.
 _WARMUP_ANSWERS = 3.0
 _WARMUP_S_MIN = 1.0
+# As `Wanted.sentence` has it: most searches take no more.
+_STEPS_LIKELY = 12
 _SUMMARY, _REPORT = "summary.json", "report.html"
 
 Summary = dict[str, Any]
@@ -87,6 +89,14 @@ class Wanted:
             f"{format_duration(self.duration_s)}, longer where that is less than "
             f"{self.requests_min:,} requests; some eight to twelve of them"
         )
+
+    @property
+    def likely_s(self) -> float:
+        """How long all runs send together, if they are as many as they mostly are."""
+        step_s = self.duration_s + (_WARMUP_S_MIN if self.warmup_s is None else self.warmup_s)
+        if self.start_rps is not None:
+            step_s = self.probe(self.start_rps).total_s
+        return self.alone().total_s + _STEPS_LIKELY * step_s
 
     def alone(self) -> ClosedSchedule:
         """Return the schedule of one user alone."""

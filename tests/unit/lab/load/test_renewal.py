@@ -89,7 +89,7 @@ def test_requests_are_signed_with_credentials_that_have_not_expired(
     ran = windtunnel(
         *("load", "unet", "--payload", payload_file, "--out", tmp_path / "run", "--json"),
         *("--users", 2, "--duration", "2s", "--warmup", "0s", "--processes", processes),
-        *profile,
+        *("--yes", *profile),
     )
 
     assert ran.out, ran.err
@@ -128,7 +128,7 @@ def test_credentials_that_can_no_longer_be_renewed_are_said_to_be_so(
     ran = windtunnel(
         *("load", "unet", "--payload", payload_file, "--out", tmp_path / "run", "--json"),
         *("--users", 1, "--duration", "2s", "--warmup", "0s"),
-        *profile,
+        *("--yes", *profile),
     )
 
     summary = json.loads(ran.out)
@@ -153,7 +153,7 @@ def test_static_session_credentials_are_said_not_to_last(
     ran = windtunnel(
         *("load", "unet", "--payload", payload_file, "--out", tmp_path / "run"),
         *("--users", 1, "--duration", "500ms", "--warmup", "0s"),
-        *to_aws,
+        *("--yes", *to_aws),
     )
 
     assert "nothing renews them" in ran.err
