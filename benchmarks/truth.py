@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.load_process import BODY, echo, measure
+from benchmarks import lag
+from benchmarks.load_process import BODY, at_rate, echo, measure
 from windtunnel.lab.load import arrivals
-from windtunnel.lab.load.open_schedule import OpenSchedule, open_schedule
+from windtunnel.lab.load.open_schedule import OpenSchedule
 from windtunnel.lab.summary import percentile
 
 _SERVICE_S = 0.02
@@ -29,7 +30,6 @@ _RATE_RPS = 40.0
 _LENGTH_S = 30.0
 _SHARES = (0.5, 0.99, 0.999)
 _LAG_RATE_RPS = 5000.0
-_ROUNDS = 5
 _QUEUE = """
 import asyncio, sys, time
 service_s, stall_s, stalled = float(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
@@ -70,26 +70,18 @@ def stop(environment, **_):
     total = environment.stats.total
     print(json.dumps([total.get_response_time_percentile(share) / 1000 for share in {shares}]))
 """
-_IDLE = """
-import gevent
-from time import perf_counter
-from windtunnel.lab.load.beat import Beat
-beat = Beat()
-gevent.spawn(beat.run)
-gevent.sleep(5)
-print(beat.late_s_p99(0.0, perf_counter()))
-"""
 
 
 def main() -> Iterator[str]:
     """Yield two Markdown tables."""
     yield from _truth()
     yield ""
-    yield from _lag()
+    with echo() as url:
+        yield from lag.table(url, _LAG_RATE_RPS)
 
 
 def _truth() -> Iterator[str]:
-    schedule = _schedule(_RATE_RPS, "poisson", warmup_s=0.0, length_s=_LENGTH_S)
+    schedule = at_rate(_RATE_RPS, warmup_s=0.0, length_s=_LENGTH_S, spacing="poisson")
     exact = _exact(schedule)
     with _queue() as url:
         measured = measure(url, schedule)
@@ -120,43 +112,6 @@ def _exact(schedule: OpenSchedule) -> list[float]:
         free_s = max(free_s, due_s) + stall_s + _SERVICE_S
         latencies_s.append(free_s - due_s)
     return [percentile(np.array(latencies_s), share) for share in _SHARES]
-
-
-def _lag() -> Iterator[str]:
-    yield f"| at {_LAG_RATE_RPS:,.0f} requests/s | best of {_ROUNDS} | all |"
-    yield "|---|---|---|"
-    schedule = _schedule(_LAG_RATE_RPS, "constant", warmup_s=1.0, length_s=5.0)
-    medians, late, idle, shares = [], [], [], []
-    with echo() as url:
-        for _ in range(_ROUNDS):
-            measured = measure(url, schedule)
-            lag_s = (measured.sent_s - measured.due_s)[measured.due_s >= schedule.warmup_s]
-            medians.append(percentile(lag_s, 0.5))
-            late.append(percentile(lag_s, 0.99))
-            shares.append(measured.workers[0].cpu_share)
-            words = [sys.executable, "-c", _IDLE]
-            idle.append(float(subprocess.run(words, check=True, capture_output=True).stdout))
-    for name, values in (
-        ("requests left late by, p50", medians),
-        ("requests left late by, p99", late),
-        ("an idle loop woke late by, p99", idle),
-    ):
-        everything = ", ".join(f"{value * 1e6:,.0f}" for value in values)
-        yield f"| {name} | {min(values) * 1e6:,.0f} µs | {everything} µs |"
-    yield f"| processor of the load process | {min(shares):.0%} of a core | |"
-
-
-def _schedule(rate_rps: float, spacing: str, *, warmup_s: float, length_s: float) -> OpenSchedule:
-    return open_schedule(
-        rate_per_s=rate_rps,
-        stages=None,
-        trace=None,
-        arrivals=spacing,
-        seed=0,
-        warmup_s=warmup_s,
-        duration_s=length_s,
-        processes=1,
-    )
 
 
 def _locust(url: str) -> list[float]:
