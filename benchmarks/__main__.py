@@ -1,6 +1,7 @@
 """Run the measurements: all of them, or those named.
 
-    python -m benchmarks [gateway] [unet] [start] [generator] [truth] [control] [proxy]
+    python -m benchmarks [gateway] [unet] [start] [generator] [memory] [truth] [control]
+        [proxy]
 
 Prints Markdown with the machine's facts. Wants an otherwise idle machine.
 """
@@ -11,7 +12,7 @@ import time
 
 from benchmarks.machine import facts
 
-NAMES = ("gateway", "unet", "start", "generator", "truth", "control", "proxy")
+NAMES = ("gateway", "unet", "start", "generator", "memory", "truth", "control", "proxy")
 
 
 def main() -> None:
