@@ -26,6 +26,8 @@ def table(url: str, rate_rps: float) -> Iterator[str]:
     medians, late, idle, shares = [], [], [], []
     for _ in range(_ROUNDS):
         measured = measure(url, schedule)
+        if not measured.was_sent.all():
+            raise SystemExit(f"{rate_rps:,.0f} requests a second are more than could be sent.")
         lag_s = (measured.sent_s - measured.due_s)[measured.due_s >= schedule.warmup_s]
         medians.append(percentile(lag_s, 0.5))
         late.append(percentile(lag_s, 0.99))
