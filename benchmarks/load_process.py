@@ -18,16 +18,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from windtunnel.aws import sigv4
 from windtunnel.lab.load.conductor import Conductor, Tick
 from windtunnel.lab.load.open_schedule import OpenSchedule, open_schedule
-from windtunnel.lab.load.plan import PayloadFacts, Plan, Schedule
+from windtunnel.lab.load.plan import Listening, PayloadFacts, Plan, Schedule
 from windtunnel.lab.measurement import Measurement
 from windtunnel.lab.payload import Payload
 
 BODY = b'{"instances": [[1.0, 2.0, 3.0]]}'
 # `generator.py` gives load processes this priority, where it may: so do its peers get it.
 NICENESS = -5
+_MODULE = "windtunnel.lab.load.generator"
 _CORES = sorted(os.sched_getaffinity(0))
 
 
@@ -52,8 +55,12 @@ def measure(
     processes: int = 1,
     on_tick: Callable[[Tick], None] = lambda _tick: None,
     watch: Callable[[Tick], str | None] = lambda _tick: None,
+    listening: Listening | None = None,
 ) -> Measurement:
-    """Send signed requests to a server as `windtunnel load` does."""
+    """Send signed requests to a server as `windtunnel load` does.
+
+    `listening` says where workers that others start are waited for.
+    """
     payload = Payload("body", body, "application/json", sigv4.payload_hash(body))
     plan = Plan(
         endpoint_name="unet",
@@ -65,7 +72,7 @@ def measure(
         processes=processes,
         objectives=(),
     )
-    return Conductor(plan, [body], _Keys(), on_tick, watch).run()
+    return Conductor(plan, [body], _Keys(), on_tick, watch, listening=listening).run()
 
 
 def at_rate(
@@ -89,19 +96,34 @@ def at_rate(
     )
 
 
+def load_processes() -> Iterator[tuple[str, psutil.Process]]:
+    """Yield the load processes that this one has started, each with its role."""
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            words = process.cmdline()
+            if _MODULE in words:
+                yield words[words.index(_MODULE) + 1], process
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
 @contextmanager
 def echo(
     *, answer_bytes: int = 0, checks_signatures: bool = False, certificate: Path | None = None
 ) -> Iterator[str]:
     """Run the echo server; yield its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {"SAGEMAKER_BIND_TO_PORT": str(port), "ECHO_ANSWER_BYTES": str(answer_bytes)}
     if checks_signatures:
         settings["ECHO_SIGNATURES"] = "1"
     if certificate is not None:
         settings["ECHO_CERTIFICATE"] = str(certificate)
-    with _on_core(-1):
+    with on_core(-1):
         server = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("echo_server.py"))],
             env={**os.environ, **settings},
@@ -115,7 +137,7 @@ def echo(
                 break
             except ConnectionRefusedError:
                 time.sleep(0.02)
-        with _on_core(0):
+        with on_core(0):
             yield f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
     finally:
         server.terminate()
@@ -123,7 +145,7 @@ def echo(
 
 
 @contextmanager
-def _on_core(number: int) -> Iterator[None]:
+def on_core(number: int) -> Iterator[None]:
     """Keep this process, and what it starts meanwhile, on one of the cores it began with."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {_CORES[number]})

@@ -6,6 +6,7 @@ started, told apart by their roles, and for the one that runs it, which is this 
 With arguments: `python -m benchmarks.memory 500000 2` sends so many from so many processes.
 """
 
+import contextlib
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Self
 
 import psutil
 
-from benchmarks.load_process import echo, measure
+from benchmarks.load_process import echo, load_processes, measure
 from windtunnel.lab.load.closed_schedule import closed_schedule
 from windtunnel.lab.load.conductor import Tick
 
@@ -22,8 +23,7 @@ _MARKS = (1_000_000, 2_000_000, 5_000_000, 10_000_000)
 # Beyond any run: what ends it is the count.
 _LENGTH_S = 3600.0
 _PERIOD_S = 1.0
-_MODULE = "windtunnel.lab.load.generator"
-# What a process is called by its role, the word after its module's name.
+# What a process is called by its role.
 _ROLES = {"local": "load process and head in one", "master": "head", "worker": "load process"}
 _OWN = "the process that started it"
 
@@ -62,14 +62,10 @@ class _Watch:
 
 def _resident_mib() -> dict[str, float]:
     found = {_OWN: psutil.Process().memory_info().rss / 2**20}
-    for process in psutil.Process().children(recursive=True):
-        try:
-            words, resident = process.cmdline(), process.memory_info().rss / 2**20
-        except psutil.NoSuchProcess:
-            continue
-        if _MODULE in words:
-            role = _ROLES[words[words.index(_MODULE) + 1]]
-            found[role] = max(found.get(role, 0.0), resident)
+    for role, process in load_processes():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            resident = process.memory_info().rss / 2**20
+            found[_ROLES[role]] = max(found.get(_ROLES[role], 0.0), resident)
     return found
 
 
