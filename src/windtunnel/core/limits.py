@@ -400,6 +400,9 @@ LOAD_PROCESS_COUNT_MAX = 256
 # From the start of a load process until it reports; importing Locust takes 1 s, more on a busy
 # machine.
 LOAD_START_TIMEOUT_S = 60.0
+# One line from a load process: a second's latencies and lags in classes, of which there are 38,000
+# from a nanosecond to the longest wait for an answer, at 12 bytes each.
+LOAD_LINE_BYTES_MAX = 4 * MIB
 # After Ctrl-C: how long requests in flight may still answer.
 LOAD_INTERRUPT_GRACE_S = 2.0
 # From the start of a master until all workers of other hosts must be there: a Kubernetes node that

@@ -27,6 +27,7 @@ from typing import IO
 
 import psutil
 
+from windtunnel.core import limits
 from windtunnel.core.lifeline import (
     LIFELINE_VARIABLE,
     MARK_VARIABLE,
@@ -77,11 +78,12 @@ class Supervisor:
         output: IO[bytes] | int | None = None,
         descriptors: Iterable[int] = (),
         directory: str | os.PathLike[str] | None = None,
+        line_bytes_max: int = limits.STATUS_LINE_BYTES_MAX,
     ) -> asyncio.subprocess.Process:
         """Start a program of ours (one that calls `join_parent`) in a session of its own.
 
-        `output` takes both stdout and stderr. When the process ends, by itself too, what is left
-        of its group is killed.
+        `output` takes both stdout and stderr; where they are pipes, a line that is read from them
+        may be so long. When the process ends, by itself too, what is left of its group is killed.
         """
         # The parent-death signal follows the thread that forks.
         assert threading.current_thread() is threading.main_thread()
@@ -99,6 +101,7 @@ class Supervisor:
             pass_fds=(self._lifeline, *descriptors),
             cwd=directory,
             start_new_session=True,
+            limit=line_bytes_max,
         )
         self._watches[process] = asyncio.create_task(self._watch(process))
         return process

@@ -67,6 +67,7 @@ class LoadProcesses:
                 environment=_environment(),
                 output=PIPE,
                 descriptors=[read_end],
+                line_bytes_max=limits.LOAD_LINE_BYTES_MAX,
             )
         finally:
             os.close(read_end)
