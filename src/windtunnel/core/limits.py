@@ -416,6 +416,9 @@ LOAD_HEAD_SILENCE_S = 10.0
 LOAD_CLOCK_OFFSET_S_MAX = 1.0
 # Every load process keeps every payload of its run, signed: 256 MiB hold 40 of the largest.
 LOAD_PAYLOADS_BYTES_MAX = 256 * MIB
+# Of payloads on their way from the master to a worker, in one message: large enough to keep a
+# network busy, and heartbeats do not wait for long behind it (0.3 s at 100 Mbit/s).
+LOAD_PAYLOADS_MESSAGE_BYTES = 4 * MIB
 # In what is kept of a request a payload's number has 16 bits.
 LOAD_PAYLOADS_COUNT_MAX = 10_000
 # The longest think time: longer than people stay on a page. Guess.

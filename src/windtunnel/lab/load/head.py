@@ -18,6 +18,7 @@ import numpy as np
 from locust.runners import STATE_MISSING, MasterRunner
 
 from windtunnel import __version__
+from windtunnel.core import limits
 from windtunnel.lab.load import messages, shapes
 from windtunnel.lab.load.closed_schedule import ClosedSchedule
 from windtunnel.lab.load.crew import Crew, Worker
@@ -69,6 +70,7 @@ class Head:
         }
         for message, listener in (
             (messages.HELLO, self._hello),
+            (messages.WANT, self._want),
             (messages.READY, self._ready),
             (messages.PONG, self._pong),
             (messages.TICK, self._tick),
@@ -190,8 +192,17 @@ class Head:
         self._runner.send_message(
             messages.ORDERS, {"plan": json.dumps(self._plan.to_json())}, client_id=worker.name
         )
-        for body in self._bodies:
-            self._runner.send_message(messages.PAYLOAD, {"body": body}, client_id=worker.name)
+
+    def _want(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401
+        """Hand out the next payloads, as many as go into one message, at least one."""
+        first = msg.data["first"]
+        end, room = first + 1, limits.LOAD_PAYLOADS_MESSAGE_BYTES - len(self._bodies[first])
+        while end < len(self._bodies) and len(self._bodies[end]) <= room:
+            room -= len(self._bodies[end])
+            end += 1
+        self._runner.send_message(
+            messages.PAYLOADS, {"bodies": self._bodies[first:end]}, client_id=msg.node_id
+        )
 
     def _ready(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401
         worker = self._enlisted.get(msg.node_id)

@@ -33,7 +33,7 @@ class Recruit:
         self._bodies: list[bytes] = []
         for message, listener in (
             (messages.ORDERS, self._take_plan),
-            (messages.PAYLOAD, self._take_body),
+            (messages.PAYLOADS, self._take_bodies),
             (messages.REFUSED, self._take_refusal),
         ):
             runner.register_message(message, listener)
@@ -44,10 +44,17 @@ class Recruit:
 
     def _take_plan(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401 - Locust's own message
         self._plan = Plan.from_json(json.loads(msg.data["plan"]))
+        self._want()
 
-    def _take_body(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401
-        self._bodies.append(msg.data["body"])
-        if self._plan is not None and len(self._bodies) == len(self._plan.payloads):
+    def _want(self) -> None:
+        self._runner.send_message(messages.WANT, {"first": len(self._bodies)})
+
+    def _take_bodies(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401
+        assert self._plan is not None
+        self._bodies += msg.data["bodies"]
+        if len(self._bodies) < len(self._plan.payloads):
+            self._want()
+        else:
             self._accept(self._plan, self._bodies)
 
     def _take_refusal(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401
