@@ -154,10 +154,7 @@ class Hosts:
         patience_s = limits.LOAD_WORKERS_TIMEOUT_S
         if self.workers_timeout is not None:
             patience_s = parse_duration(self.workers_timeout, "--workers-timeout")
-        why = ports.in_use(self.bind_host, self.master_port)
+        why = ports.refusal(self.bind_host, self.master_port)
         if why is not None:
-            raise NotReadyError(
-                f"Workers cannot join at {self.bind_host}:{self.master_port}: {why}. Another "
-                "master may be there: name another --master-port, for master and workers."
-            )
+            raise NotReadyError(why)
         return Listening(self.bind_host, self.master_port, patience_s)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from windtunnel.core import limits
-from windtunnel.core.errors import NotReadyError
+from windtunnel.core.errors import NotReadyError, WindtunnelError
 from windtunnel.lab.load.histogram import Histogram
 from windtunnel.lab.load.outlets import Outlets
 from windtunnel.lab.load.plan import Listening, Orders, Plan, write_bodies
@@ -28,11 +28,16 @@ from windtunnel.lab.measurement import Measurement, WorkerOutcome
 
 __all__ = ["Conductor", "Signer", "Tick"]
 
-# Written by the head, which this process cannot import.
-_OUTCOME_FILE = "outcome.json"
 _COLUMNS = {**{name: DTYPES[code] for name, code in COLUMNS}, "worker": "<u2"}
 # Where the workers of one machine find their master; 0: any port that is free.
 _LOCAL = Listening("127.0.0.1", 0, limits.LOAD_START_TIMEOUT_S)
+
+
+class NeverBegunError(WindtunnelError):
+    """A person ended a run before it began."""
+
+    # 128 + SIGINT, as of a run that was interrupted later.
+    exit_code = 130
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,8 @@ class Conductor:
             finally:
                 renewing.cancel()
                 await self._processes.stop()
+            if "failed" in events:
+                raise NotReadyError(events["failed"]["why"])
             if "finished" not in events:
                 raise NotReadyError(
                     "The load process ended before the run did:\n" + self._processes.complaint()
@@ -181,10 +188,12 @@ class Conductor:
             head.send_signal(signal.SIGINT if self._interrupts == 1 else signal.SIGKILL)
 
     def _gather(self, directory: Path, events: dict[str, dict[str, Any]]) -> Measurement:
-        outcome = json.loads((directory / _OUTCOME_FILE).read_text())
+        outcome = events["finished"]
         if outcome["refusal"] is not None:
             raise NotReadyError(outcome["refusal"])
-        if "begun" not in events and not outcome["is_interrupted"]:
+        if "begun" not in events:
+            if outcome["is_interrupted"]:
+                raise NeverBegunError("interrupted before anything was sent")
             raise NotReadyError(self._missing(outcome["here"]))
         columns = {
             name: np.fromfile(directory / name, dtype=dtype) for name, dtype in _COLUMNS.items()
@@ -198,7 +207,7 @@ class Conductor:
                 for told in outcome["workers"]
             ],
             kinds=outcome["kinds"],
-            started_epoch_s=events.get("begun", {}).get("start_epoch_s", 0.0),
+            started_epoch_s=events["begun"]["start_epoch_s"],
             is_interrupted=outcome["is_interrupted"],
             stopped_because=outcome["fault"] or self.stopped_because,
             lost=outcome["lost"],

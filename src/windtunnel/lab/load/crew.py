@@ -4,6 +4,7 @@ No I/O. Workers get their numbers when the run begins; who comes later is turned
 lost takes a share of the load along, which is said: the others were given theirs.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +24,7 @@ class Worker:
     pid: int
     # Of its clock before the one of the head, as far as the quickest of several looks tells.
     ahead_s: float = 0.0
-    answered_in_s: float = float("inf")
+    answered_in_s: float = math.inf
     number: int = -1
     outcome: dict[str, Any] | None = None
     lost_after_s: float | None = None
@@ -93,6 +94,13 @@ class Crew:
     def is_any_lost(self) -> bool:
         """Say whether the run is incomplete."""
         return any(worker.lost_after_s is not None for worker in self.ready.values())
+
+    def unread(self) -> str | None:
+        """Return whose clock nobody knows, if anyone's."""
+        for worker in self.ready.values():
+            if math.isinf(worker.answered_in_s):
+                return f"{worker.label} did not say what its clock shows. Nothing was sent."
+        return None
 
     def astray(self) -> str | None:
         """Return whose clock is too far away for a common start, if any is."""

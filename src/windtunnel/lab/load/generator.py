@@ -2,10 +2,9 @@
 
 ROLE is `local` (head and only node in one), `master` (the head; tells the port it listens on) or
 `worker` (a node; HOST and PORT are its master's, which gives it its orders; ENDPOINT is the one it
-means to send to, or nothing). What a head needs, or
-a worker's credentials, come as the first line through the descriptor FD, new credentials as further
-lines; what it has to tell goes to stdout, one JSON object a line. It is started anew, never forked:
-importing Locust patches the whole process.
+means to send to, or nothing). What a head needs, or a worker's credentials, come as the first line
+through the descriptor FD, new credentials as further lines; what it has to tell goes to stdout, one
+JSON object a line. It is started anew, never forked: importing Locust patches the whole process.
 """
 
 import gc
@@ -26,14 +25,16 @@ import locust
 from gevent.fileobject import FileObjectPosix
 from gevent.socket import wait_read
 from locust.env import Environment
+from locust.exception import RPCError
 from locust.runners import MasterRunner, Runner
 
 from windtunnel.aws import sigv4
 from windtunnel.core import supervision
+from windtunnel.lab.load import messages
 from windtunnel.lab.load.closed_schedule import ClosedSchedule
 from windtunnel.lab.load.drivers import ClosedUser, OpenUser
 from windtunnel.lab.load.head import Head
-from windtunnel.lab.load.node import Node
+from windtunnel.lab.load.node import Node, introduction
 from windtunnel.lab.load.plan import Orders, Plan, read_bodies
 from windtunnel.lab.load.recruit import Recruit
 from windtunnel.lab.loopback import is_loopback
@@ -41,6 +42,8 @@ from windtunnel.lab.loopback import is_loopback
 # Above the instances on the same machine, which run at 0: a generator that waits for a processor
 # measures the wait. Needs to be root; -5 is a quarter of the way to the top.
 _NICENESS = -5
+# As long as Locust's master waits after it said goodbye.
+_GOODBYE_S = 0.5
 
 
 def main(arguments: list[str]) -> int:
@@ -51,6 +54,8 @@ def main(arguments: list[str]) -> int:
     lines = iter(FileObjectPosix(int(descriptor), "r"))
     first = next(lines)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    # Whatever else is printed, by the shape of a user say, is no event.
+    sys.stdout = sys.stderr
     _raise_limits()
     if lifeline is not None:
         gevent.spawn(_end_with_parent, lifeline)
@@ -72,22 +77,31 @@ def _run_worker(
     # Ctrl-C is the head's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     credentials = sigv4.Credentials(**json.loads(first))
-    runner = environment.create_worker_runner(host, int(port))
+    try:
+        runner = environment.create_worker_runner(host, int(port))
+    except ConnectionError:
+        # Locust has tried for minutes.
+        _tell({"event": "alone"})
+        return 1
     nodes: list[Node] = []
+    refusals: list[str] = []
 
     def accept(plan: Plan, bodies: list[bytes]) -> None:
         why = _unreachable(plan.url, host)
         if endpoint_name and endpoint_name != plan.endpoint_name:
             why = f"the master sends to endpoint {plan.endpoint_name}, not to {endpoint_name}"
         if why is not None:
+            runner.send_message(messages.DECLINED, {"why": why, **introduction()})
             refuse(why)
             return
         _tell({"event": "enlisted", "endpoint": plan.endpoint_name, "url": plan.url})
         nodes.append(_add_node(plan, bodies, credentials, runner, lines))
 
     def refuse(why: str) -> None:
+        refusals.append(why)
         _tell({"event": "refused", "why": why})
-        gevent.spawn(runner.quit)
+        # What was just sent must get away: a socket is not waited for.
+        gevent.spawn_later(_GOODBYE_S, runner.quit)
 
     Recruit(runner, accept, refuse).enlist()
     # Locust's `quit` message ends all of the runner's greenlets.
@@ -97,6 +111,8 @@ def _run_worker(
         return 0
     if nodes and nodes[0].is_orphaned:
         _tell({"event": "orphaned"})
+    elif not refusals:
+        _tell({"event": "dismissed"})
     return 1
 
 
@@ -111,16 +127,21 @@ def _unreachable(url: str, master_host: str) -> str | None:
 
 
 def _run_head(environment: Environment, orders: Orders, lines: Iterator[str], role: str) -> None:
-    bodies = read_bodies(Path(orders.directory), orders.plan.payloads)
     runner: Runner
-    if role == "master":
-        listening = orders.listening
-        master = environment.create_master_runner(listening.host, listening.port)
-        _tell({"event": "listening", "port": master.server.port})
-        runner = master
-    else:
-        runner = environment.create_local_runner()
-    head = Head(orders, bodies, runner, _tell)
+    try:
+        bodies = read_bodies(Path(orders.directory), orders.plan.payloads)
+        if role == "master":
+            listening = orders.listening
+            master = environment.create_master_runner(listening.host, listening.port)
+            _tell({"event": "listening", "port": master.server.port})
+            runner = master
+        else:
+            runner = environment.create_local_runner()
+        head = Head(orders, bodies, runner, _tell)
+    except (OSError, RPCError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        _tell({"event": "failed", "why": f"The run cannot begin: {why}."})
+        return
     gevent.signal_handler(signal.SIGINT, head.interrupt)
     gevent.signal_handler(signal.SIGTERM, head.interrupt)
     if not isinstance(runner, MasterRunner):
@@ -170,8 +191,9 @@ def _end_with_parent(lifeline: int) -> None:
 
 
 def _tell(event: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(event) + "\n")
-    sys.stdout.flush()
+    assert sys.__stdout__ is not None
+    sys.__stdout__.write(json.dumps(event) + "\n")
+    sys.__stdout__.flush()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from locust.runners import STATE_MISSING, MasterRunner
 
 from windtunnel import __version__
 from windtunnel.core import limits
-from windtunnel.lab.load import messages, shapes
+from windtunnel.lab.load import closed_schedule, messages, shapes
 from windtunnel.lab.load.closed_schedule import ClosedSchedule
 from windtunnel.lab.load.crew import Crew, Worker
 from windtunnel.lab.load.plan import Orders
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 
     from windtunnel.lab.load.publisher import Publisher
 
-OUTCOME_FILE = "outcome.json"
 _POLL_S = 0.05
 # Looks at each worker's clock: the quickest of some is taken.
 _CLOCK_LOOKS = 5
 _CLOCK_LOOK_S = 0.05
+# Whatever the file of a user raises.
+_USERS_OWN = (Exception, SystemExit)
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -50,12 +51,15 @@ class Head:
         self._runner = runner
         self._tell = tell
         self._crew = Crew(orders.plan)
-        # Those that were given their orders, by the name that Locust gave them.
+        # Those that were given their orders, by the name that Locust gave them; and those of them
+        # that could begin and then fell silent.
         self._enlisted: dict[str, Worker] = {}
+        self._away: dict[str, Worker] = {}
         # Kinds of error, as numbered in what is kept; and for each worker its own numbers in these.
         self._kinds: dict[str, str] = {}
         self._numbers: dict[str, list[int]] = {}
         self._is_interrupted = False
+        self._is_disk_full = False
         # A sentence on what made the run end early, or what it must not begin with.
         self._fault: str | None = None
         self._refusal: str | None = None
@@ -72,6 +76,7 @@ class Head:
             (messages.HELLO, self._hello),
             (messages.WANT, self._want),
             (messages.READY, self._ready),
+            (messages.DECLINED, self._declined),
             (messages.PONG, self._pong),
             (messages.TICK, self._tick),
             (messages.SAMPLES, self._samples),
@@ -97,6 +102,7 @@ class Head:
                     column.close()
         crew = self._crew
         outcome = {
+            "event": "finished",
             "is_interrupted": self._is_interrupted,
             "fault": self._fault,
             "refusal": self._refusal,
@@ -108,8 +114,8 @@ class Head:
             # One a worker, by its number; None where it was lost.
             "workers": [worker.outcome for worker in crew.ready.values()],
         }
-        (self._directory / OUTCOME_FILE).write_text(json.dumps(outcome))
-        self._tell({"event": "finished"})
+        # Not through a file: the disk may have no room for one.
+        self._tell(outcome)
 
     def _wait_ready(self) -> bool:
         deadline_s = perf_counter() + self._patience_s
@@ -117,25 +123,38 @@ class Head:
             if self._is_interrupted or perf_counter() > deadline_s:
                 return False
             gevent.sleep(_POLL_S)
-            for name in list(self._crew.ready):
-                if self._is_gone(name) and (worker := self._crew.leave(name)):
-                    self._tell_joined(f"{worker.label} left")
+            self._find_away()
         return True
+
+    def _find_away(self) -> None:
+        """Notice who fell silent before the run began, and who of them is back."""
+        for name in list(self._crew.ready):
+            if self._is_gone(name) and (worker := self._crew.leave(name)):
+                self._away[name] = worker
+                self._tell_joined(f"{worker.label} left")
+        for name in list(self._away):
+            if not self._is_gone(name) and not self._crew.is_complete:
+                worker = self._away.pop(name)
+                self._crew.join(worker)
+                self._tell_joined(f"{worker.label} is back")
 
     def _agree(self) -> bool:
         """Say whether all can start together: clocks are read, and a shape is there."""
-        for _ in range(_CLOCK_LOOKS):
+        deadline_s = perf_counter() + limits.LOAD_CLOCK_ANSWER_S
+        looks = 0
+        while looks < _CLOCK_LOOKS or (self._crew.unread() and perf_counter() < deadline_s):
+            looks += 1
             for name in self._crew.ready:
                 asked = {"asked_s": perf_counter()}
                 self._runner.send_message(messages.PING, asked, client_id=name)
             gevent.sleep(_CLOCK_LOOK_S)
-        self._refusal = self._crew.astray()
+        self._refusal = self._crew.unread() or self._crew.astray()
         schedule = self._plan.schedule
         if isinstance(schedule, ClosedSchedule) and schedule.shape is not None:
             try:
                 self._shape = shapes.load(schedule.shape)
-            except Exception as error:  # noqa: BLE001 - whatever the file of a user raises
-                self._refusal = f"The shape cannot be used: {error}"
+            except _USERS_OWN as error:
+                self._refusal = f"The shape cannot be used: {shapes.fault(error, schedule.shape)}"
         return self._refusal is None
 
     def _drive(self) -> None:
@@ -149,7 +168,9 @@ class Head:
         self._tell({"event": "begun", "start_epoch_s": start_epoch_s})
         if self._publisher is not None:
             self._publisher.begin(start_epoch_s)
-        shaping = gevent.spawn(self._follow_shape, self._shape) if self._shape else None
+        shaping = None
+        if isinstance(schedule, ClosedSchedule) and schedule.shape and self._shape:
+            shaping = gevent.spawn(self._follow_shape, self._shape, schedule.shape)
         is_halted = False
         while any(crew.working()):
             gevent.sleep(_POLL_S)
@@ -161,13 +182,19 @@ class Head:
         if shaping is not None:
             shaping.kill()
         if self._publisher is not None:
-            self._publisher.finish()
+            try:
+                self._publisher.finish()
+            except OSError as error:
+                crew.notes.append(f"Locust's files are not whole: {error.strerror or error}")
 
-    def _follow_shape(self, shape: "LoadTestShape") -> None:
+    def _follow_shape(self, shape: "LoadTestShape", origin: closed_schedule.Shape) -> None:
         """Tell all nodes how many users a shape wants, until it wants no more."""
-        for users in shapes.follow(shape, self._runner, gevent.sleep):
-            self._users_wanted = max(users, self._users_wanted or 0)
-            self._runner.send_message(messages.USERS, {"users": users})
+        try:
+            for users in shapes.follow(shape, self._runner, gevent.sleep):
+                self._users_wanted = max(users, self._users_wanted or 0)
+                self._runner.send_message(messages.USERS, {"users": users})
+        except _USERS_OWN as error:
+            self._fault = f"the shape ended the run: {shapes.fault(error, origin)}"
         self._runner.send_message(messages.HALT, {})
 
     def _is_gone(self, name: str) -> bool:
@@ -185,8 +212,7 @@ class Head:
         worker = Worker(msg.node_id, msg.data["host"], msg.data["pid"])
         why = self._crew.refusal(msg.data["version"], __version__)
         if why is not None:
-            self._crew.notes.append(f"{worker.label} was turned away: {why}")
-            self._runner.send_message(messages.REFUSED, {"why": why}, client_id=worker.name)
+            self._turn_away(worker, why)
             return
         self._enlisted[worker.name] = worker
         self._runner.send_message(
@@ -210,11 +236,20 @@ class Head:
         worker = worker or Worker(msg.node_id, msg.data["host"], msg.data["pid"])
         why = self._crew.refusal(__version__, __version__)
         if why is not None:
-            self._crew.notes.append(f"{worker.label} was turned away: {why}")
-            self._runner.send_message(messages.REFUSED, {"why": why}, client_id=worker.name)
+            self._turn_away(worker, why)
             return
         self._crew.join(worker)
         self._tell_joined(f"{worker.label} is ready")
+
+    def _turn_away(self, worker: Worker, why: str) -> None:
+        note = f"{worker.label} was turned away: {why}"
+        self._crew.notes.append(note)
+        self._tell_joined(note)
+        self._runner.send_message(messages.REFUSED, {"why": why}, client_id=worker.name)
+
+    def _declined(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401
+        worker = Worker(msg.node_id, msg.data["host"], msg.data["pid"])
+        self._tell_joined(f"{worker.label} declined, as {msg.data['why']}")
 
     def _tell_joined(self, what: str) -> None:
         here = {"what": what, "here": len(self._crew.ready), "wanted": self._plan.processes}
@@ -231,7 +266,7 @@ class Head:
         self._tell({"event": "tick", "worker": self._crew.ready[msg.node_id].number, **msg.data})
 
     def _samples(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401
-        if self._fault is not None:
+        if self._is_disk_full:
             return
         words = dict(msg.data)
         words["error"] = self._renumbered(msg.node_id, words)
@@ -241,17 +276,18 @@ class Head:
             self._publisher.take(columns, self._kinds)
         number = self._crew.ready[msg.node_id].number
         try:
-            for name, _code in COLUMNS:
-                self._columns[name].write(words[name])
+            for name, column in self._columns.items():
+                column.write(
+                    number.to_bytes(2, "little") * rows if name == _WORKER else words[name]
+                )
                 # A disk that is full must say so now.
-                self._columns[name].flush()
-            self._columns[_WORKER].write(number.to_bytes(2, "little") * rows)
+                column.flush()
         except OSError as error:
             self._fault = (
                 f"the disk took no more ({error.strerror}): requests that were answered later are "
                 "missing"
             )
-            self._is_interrupted = True
+            self._is_disk_full = self._is_interrupted = True
 
     def _renumbered(self, name: str, words: Mapping[str, Any]) -> bytes:
         """Return a worker's kinds of error in the numbers that all share."""

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,19 @@ def load(shape: Shape) -> "LoadTestShape":
         names = ", ".join(value.__name__ for value in own) or "none"
         raise UsageError(f"{path} must have one LoadTestShape, or FILE:CLASS name it: {names}.")
     return own[0]()
+
+
+def fault(error: BaseException, shape: Shape) -> str:
+    """Return what a shape's own code did wrong, and where."""
+    if isinstance(error, UsageError):
+        return str(error)
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == shape.path
+    ]
+    where = f"line {lines[-1]} of {shape.path}" if lines else shape.label
+    return f"{where} raised {type(error).__name__}: {error}"
 
 
 def follow(

@@ -41,6 +41,9 @@ class Workers:
         self._say = say
         self._said: set[str] = set()
         self._requests = 0
+        self._is_enlisted = False
+        # Processes whose end somebody explained.
+        self._explained: set[int] = set()
         self._is_interrupted = False
 
     def run(self) -> int:
@@ -66,7 +69,8 @@ class Workers:
             renewing.cancel()
             await self._processes.stop()
         if self._is_interrupted:
-            self._tell("interrupted: the master has what was measured so far, and calls it invalid")
+            left = "the master has what was measured so far, and calls it invalid"
+            self._tell(f"interrupted: {left if self._is_enlisted else 'no master had come'}")
             return _INTERRUPTED
         if all(process.returncode == 0 for process in started):
             self._tell(f"done: {self._requests:,} requests sent; the master has the results")
@@ -80,15 +84,25 @@ class Workers:
         async for line in process.stdout:
             # What a library prints there is no event of ours.
             with contextlib.suppress(ValueError, KeyError, TypeError):
-                self._take(json.loads(line))
-        await process.wait()
+                self._take(json.loads(line), process.pid)
+        status = await process.wait()
+        if status and process.pid not in self._explained and not self._is_interrupted:
+            how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+            self._tell(f"process {process.pid} was ended {how} before the run was over")
 
-    def _take(self, event: dict[str, Any]) -> None:
+    def _take(self, event: dict[str, Any], pid: int) -> None:
         name = event["event"]
+        if name != "enlisted":
+            self._explained.add(pid)
         if name == "enlisted":
+            self._is_enlisted = True
             self._tell(f"sends to endpoint {event['endpoint']} at {event['url']}")
         elif name == "refused":
             self._tell(f"turned away: {event['why']}")
+        elif name == "alone":
+            self._tell(f"no master answered at {self._host}:{self._port}: gave up")
+        elif name == "dismissed":
+            self._tell("the master ended before this worker was through")
         elif name == "orphaned":
             self._tell(
                 f"the master fell silent for {limits.LOAD_HEAD_SILENCE_S:.0f} s: stopped sending, "
