@@ -1,6 +1,7 @@
 """What requests carry, read once and checked before anything is sent."""
 
 import hashlib
+import io
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -49,18 +50,12 @@ def read_payloads(
     is a body of its own.
     """
     found: list[Payload] = []
-    for word in words:
-        path, weight = _weighted(word)
-        if path.is_dir():
-            files = _files_in(path)
-            share = weight / len(files)
-            found += [replace(read_payload(file, content_type), weight=share) for file in files]
-        else:
-            found.append(replace(read_payload(path, content_type), weight=weight))
-        _check_size(found)
-    if lines is not None:
-        found += _lines_of(lines, content_type)
-        _check_size(found)
+    size = 0
+    for payload in _each(words, lines, content_type):
+        found.append(payload)
+        size += len(payload.body)
+        # Now: a folder may have more than memory does.
+        _check_size(len(found), size)
     if not found:
         raise UsageError("Name what to send: --payload FILE, or --payload-lines FILE.")
     return found
@@ -72,6 +67,16 @@ def content_type_of(path: Path) -> str:
     JSON, because that is what SageMaker's TensorFlow container takes a request without a type for.
     """
     return _CONTENT_TYPES.get(path.suffix.lower(), "application/json")
+
+
+def _each(words: Sequence[str], lines: Path | None, content_type: str | None) -> Iterator[Payload]:
+    for word in words:
+        path, weight = _weighted(word)
+        files = _files_in(path) if path.is_dir() else [path]
+        for file in files:
+            yield replace(read_payload(file, content_type), weight=weight / len(files))
+    if lines is not None:
+        yield from _lines_of(lines, content_type)
 
 
 def _weighted(word: str) -> tuple[Path, float]:
@@ -102,10 +107,12 @@ def _lines_of(path: Path, content_type: str | None) -> Iterator[Payload]:
     whole = _read(path, "file", limits.LOAD_PAYLOADS_BYTES_MAX + 1)
     if len(whole) > limits.LOAD_PAYLOADS_BYTES_MAX:
         raise _too_large()
-    for number, line in enumerate(whole.splitlines(), start=1):
+    if not whole.strip():
+        raise UsageError(f"The file {path} has no line to send.")
+    for number, line in enumerate(io.BytesIO(whole), start=1):
         if line.strip():
             name = f"{path.absolute()}:{number}"
-            yield _payload(name, line, content_type or "application/json")
+            yield _payload(name, line.rstrip(b"\r\n"), content_type or "application/json")
 
 
 def _read(path: Path, what: str, size: int) -> bytes:
@@ -128,13 +135,13 @@ def _payload(name: str, body: bytes, content_type: str) -> Payload:
     return Payload(name, body, content_type, hashlib.sha256(body).hexdigest())
 
 
-def _check_size(payloads: Sequence[Payload]) -> None:
-    if len(payloads) > limits.LOAD_PAYLOADS_COUNT_MAX:
+def _check_size(count: int, size: int) -> None:
+    if count > limits.LOAD_PAYLOADS_COUNT_MAX:
         raise UsageError(
             f"A run sends at most {limits.LOAD_PAYLOADS_COUNT_MAX:,} different payloads: take "
             "fewer, chosen at random."
         )
-    if sum(len(payload.body) for payload in payloads) > limits.LOAD_PAYLOADS_BYTES_MAX:
+    if size > limits.LOAD_PAYLOADS_BYTES_MAX:
         raise _too_large()
 
 
