@@ -9,6 +9,7 @@ Rule: a run gets a directory to itself; nothing that is in one already is mixed 
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from windtunnel.core.errors import UsageError
+from windtunnel.core.errors import NotReadyError, UsageError
 from windtunnel.lab.measurement import Floats, Integers, Measurement
 
 _TIMES = ["due_s", "sent_s", "done_s"]
@@ -100,21 +101,35 @@ class RunDirectory:
     def write(
         self, asked: Mapping[str, Any], summary: Mapping[str, Any], measurement: Measurement
     ) -> None:
-        """Write everything but the report."""
-        self._asked.write_text(json.dumps({"format": _FORMAT, **asked}, indent=2) + "\n")
-        self.write_summary(summary)
-        pq.write_table(
-            _table(measurement),
-            self._requests,
-            compression="zstd",
-            use_dictionary=["status", "worker", "payload", "error"],
-            # Times that rise slowly share their high bytes; split, they compress to half.
-            use_byte_stream_split=_TIMES,
-        )
+        """Write everything but the report; what cannot be written whole is not left there."""
+        try:
+            pq.write_table(
+                _table(measurement),
+                self._requests,
+                compression="zstd",
+                use_dictionary=["status", "worker", "payload", "error"],
+                # Times that rise slowly share their high bytes; split, they compress to half.
+                use_byte_stream_split=_TIMES,
+            )
+            self._asked.write_text(json.dumps({"format": _FORMAT, **asked}, indent=2) + "\n")
+            # Last: a summary stands for a run that is there.
+            self.write_summary(summary)
+        except OSError as error:
+            for path in (self._requests, self._asked, self._summary):
+                path.unlink(missing_ok=True)
+            raise NotReadyError(
+                f"The run could not be kept in {self.path}: {_plain(error)}. What it measured, "
+                f"{len(measurement):,} requests, is lost."
+            ) from error
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write what the run came to, in the place of what was written before."""
-        self._summary.write_text(json.dumps(summary, indent=2) + "\n")
+        whole = self._summary.with_suffix(".part")
+        try:
+            whole.write_text(json.dumps(summary, indent=2) + "\n")
+            whole.replace(self._summary)
+        finally:
+            whole.unlink(missing_ok=True)
 
     def read(self) -> Run:
         """Return the run, or say what of it is missing."""
@@ -146,6 +161,11 @@ class RunDirectory:
                 f"{self.path} holds a run of format {found}; this version reads {_FORMAT}."
             )
         return Run(self.path, asked, summary, requests)
+
+
+def _plain(error: OSError) -> str:
+    """Return what the system says; Arrow has it behind words of its own."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _table(measurement: Measurement) -> pa.Table:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.request import getproxies_environment
 
 from windtunnel import __version__
+from windtunnel.core.errors import UsageError
 from windtunnel.core.lease import measuring
 from windtunnel.lab import baseline as baselines
 from windtunnel.lab import cost, hardware, scaling, steadiness
@@ -117,8 +118,18 @@ class LoadRun:
             self.directory.write_summary(summary)
             written = replace(written, summary=summary)
         if has_page:
-            page.write([written], self.directory.report)
+            self._write_page(written, summary)
         return summary
+
+    def _write_page(self, written: Run, summary: dict[str, Any]) -> None:
+        try:
+            page.write([written], self.directory.report)
+        except UsageError as error:
+            # The run is kept, and its page can still be made when the disk has room for it.
+            self.directory.report.unlink(missing_ok=True)
+            summary["warnings"].append(
+                f"{error} `windtunnel report {self.directory.path}` makes it when it can be."
+            )
 
     def cost(self, load_s: float | None = None) -> RunCost | None:
         """Return what the run is likely to cost; nothing does on a local cloud.
