@@ -3,21 +3,23 @@
 import functools
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
 from windtunnel.cli import capacity, options, outlets, payloads, safety, schedules, work
 from windtunnel.cli import gate as gates
 from windtunnel.cli import hosts as hosts_
-from windtunnel.core.errors import UsageError
+from windtunnel.core.errors import NotReadyError, UsageError, WindtunnelError
 
 if TYPE_CHECKING:
     from windtunnel.lab.gate import GateFiles
     from windtunnel.lab.load.run import LoadRun
     from windtunnel.lab.run_directory import RunDirectory
+
+Words = ParamSpec("Words")
 
 _MISSED, _INVALID, _INTERRUPTED = 1, 3, 130
 # Of a set of payloads, so many are told of at the end.
@@ -53,6 +55,22 @@ _SloOption = Annotated[
 ]
 
 
+def _without_verdict(command: Callable[Words, None]) -> Callable[Words, None]:
+    """Let what keeps a run from being made end with 4: 1 is a run that missed an objective."""
+
+    @functools.wraps(command)
+    def run(*words: Words.args, **options: Words.kwargs) -> None:
+        try:
+            command(*words, **options)
+        except WindtunnelError as error:
+            if error.exit_code != _MISSED:
+                raise
+            raise NotReadyError(str(error)) from error
+
+    return run
+
+
+@_without_verdict
 def load(
     what: payloads.What,
     when: schedules.When,
@@ -165,7 +183,8 @@ def _end(
     _show(summary, as_json=as_json)
     if "capacity" in summary:
         typer.echo(f"steps     {directory.path / 'steps'}", err=True)
-    typer.echo(f"report    {directory.report}", err=True)
+    if directory.report.exists():
+        typer.echo(f"report    {directory.report}", err=True)
     for problem in files.write(summary):
         typer.echo(f"warning   {problem}", err=True)
     raise typer.Exit(exit_status(summary))

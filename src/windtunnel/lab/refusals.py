@@ -17,9 +17,11 @@ from botocore.exceptions import (
     NoCredentialsError,
     NoRegionError,
     ReadTimeoutError,
+    SSLError,
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
+from botocore.parsers import ResponseParserError
 
 from windtunnel.core.errors import NotReadyError, WindtunnelError
 
@@ -111,10 +113,6 @@ def explained(what: str) -> Iterator[None]:
         ) from error
     except NoRegionError as error:
         raise NotReadyError("No AWS region is configured: name one with --region.") from error
-    except (EndpointConnectionError, ConnectTimeoutError, ConnectionClosedError) as error:
-        raise NotReadyError(f"Nothing answered when asking for {what}: {error}") from error
-    except ReadTimeoutError as error:
-        raise WindtunnelError(f"No answer came in time when asking for {what}: {error}") from error
     except RuntimeError as error:
         if _EXPIRED_AGAIN not in str(error):
             raise
@@ -122,5 +120,25 @@ def explained(what: str) -> Iterator[None]:
             f"The AWS credentials have expired, and so have those that renewed them (when asking "
             f"for {what}): sign in again."
         ) from error
-    except BotoCoreError as error:
-        raise WindtunnelError(f"Asking for {what} failed: {error}") from error
+    except (BotoCoreError, ResponseParserError) as error:
+        raise _without_answer(error, what) from error
+
+
+def _without_answer(error: Exception, what: str) -> WindtunnelError:
+    """Return what to say where nobody gave an answer that AWS could have given."""
+    if isinstance(error, EndpointConnectionError | ConnectTimeoutError | ConnectionClosedError):
+        return NotReadyError(f"Nothing answered when asking for {what}: {error}")
+    if isinstance(error, SSLError):
+        return NotReadyError(
+            f"TLS failed when asking for {what}: {error}. If the certificate is one of your "
+            "company's, name the file of its authority in AWS_CA_BUNDLE."
+        )
+    if isinstance(error, ReadTimeoutError):
+        return WindtunnelError(f"No answer came in time when asking for {what}: {error}")
+    if isinstance(error, ResponseParserError):
+        # Its words have all of the answer in them.
+        return NotReadyError(
+            f"What answered when asking for {what} does not speak as AWS does: is --endpoint-url "
+            "right?"
+        )
+    return WindtunnelError(f"Asking for {what} failed: {error}")
