@@ -44,7 +44,6 @@ class LightWorker:
         self._lag.add(latency_s / 1000)
         for message, listener in (
             (messages.ORDERS, self._take_plan),
-            (messages.PAYLOAD, self._get_ready),
             (messages.PING, self._answer),
             (messages.BEGIN, self._begin),
         ):
@@ -57,8 +56,7 @@ class LightWorker:
 
     def _take_plan(self, *, msg: Any, **_: object) -> None:
         self._length_s = Plan.from_json(json.loads(msg.data["plan"])).schedule.total_s
-
-    def _get_ready(self, **_: object) -> None:
+        # It sends nothing, so it needs no payload.
         self._runner.send_message(messages.READY, introduction())
 
     def _answer(self, *, msg: Any, **_: object) -> None:

@@ -408,6 +408,8 @@ LOAD_INTERRUPT_GRACE_S = 2.0
 # From the start of a master until all workers of other hosts must be there: a Kubernetes node that
 # has to be added first takes some minutes.
 LOAD_WORKERS_TIMEOUT_S = 300.0
+# How long the master waits for a worker to say what its clock shows; as long as for a sign of life.
+LOAD_CLOCK_ANSWER_S = 10.0
 # A worker that hears nothing from its master for so long stops: Locust's masters speak every
 # second, and its workers would go on for 60 s, sending what nobody counts.
 LOAD_HEAD_SILENCE_S = 10.0
