@@ -92,3 +92,15 @@ def conv(zygote: Zygote, tiny_models: Path) -> Iterator[str]:
     (address,) = container.wait_listening()
     yield address
     container.stop()
+
+
+@pytest.fixture(scope="session")
+def many(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one model server of all models that `many_models.py` writes."""
+    directory = tmp_path_factory.mktemp("many")
+    program = Path(__file__).with_name("many_models.py")
+    subprocess.run([sys.executable, program, directory], check=True, capture_output=True)
+    container = zygote.start(directory)
+    (address,) = container.wait_listening()
+    yield address
+    container.stop()

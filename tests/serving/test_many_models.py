@@ -1,38 +1,21 @@
 """Several models, versions, signatures and types in one archive, through one container."""
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
-from tests.serving.harness import Answer, Zygote, invoke, request
+from tests.serving.harness import Answer, invoke, request
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def address(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of one model server of all these models."""
-    directory = tmp_path_factory.mktemp("many")
-    program = Path(__file__).with_name("many_models.py")
-    subprocess.run([sys.executable, program, directory], check=True, capture_output=True)
-    container = zygote.start(directory)
-    (address,) = container.wait_listening()
-    yield address
-    container.stop()
 
 
 def predict(address: str, path: str, body: str) -> Answer:
     return request(address, "POST", f"/v1/models/{path}:predict", body)
 
 
-def test_the_latest_version_of_the_first_model_is_the_default(address: str) -> None:
+def test_the_latest_version_of_the_first_model_is_the_default(many: str) -> None:
     """A request that names nothing is for it."""
-    assert invoke(address, '{"instances": [1, 2]}').json == {"predictions": [-1.0, -2.0]}
+    assert invoke(many, '{"instances": [1, 2]}').json == {"predictions": [-1.0, -2.0]}
 
 
-def test_versions_and_signatures_are_chosen_by_name(address: str) -> None:
+def test_versions_and_signatures_are_chosen_by_name(many: str) -> None:
     """By path, by custom attributes, and by `signature_name`."""
     body = '{"instances": [1, 2]}'
     headers = {
@@ -40,20 +23,20 @@ def test_versions_and_signatures_are_chosen_by_name(address: str) -> None:
         "X-Amzn-SageMaker-Custom-Attributes": "tfs-model-name=a_pairs,tfs-model-version=1",
     }
 
-    assert predict(address, "a_pairs/versions/1", body).json == {"predictions": [[1.0, 2.0]]}
-    assert request(address, "POST", "/invocations", body, headers).json == {
+    assert predict(many, "a_pairs/versions/1", body).json == {"predictions": [[1.0, 2.0]]}
+    assert request(many, "POST", "/invocations", body, headers).json == {
         "predictions": [[1.0, 2.0]]
     }
-    assert predict(
-        address, "a_pairs", '{"signature_name": "paired", "instances": [1, 2]}'
-    ).json == {"predictions": [[1.0, 2.0]]}
-    states = request(address, "GET", "/v1/models/a_pairs").json["model_version_status"]
+    assert predict(many, "a_pairs", '{"signature_name": "paired", "instances": [1, 2]}').json == {
+        "predictions": [[1.0, 2.0]]
+    }
+    states = request(many, "GET", "/v1/models/a_pairs").json["model_version_status"]
     assert [state["version"] for state in states] == ["2", "1"]
 
 
-def test_what_an_operation_refuses_is_the_clients_error(address: str) -> None:
+def test_what_an_operation_refuses_is_the_clients_error(many: str) -> None:
     """The operation's own words, without a story of graphs and stack traces."""
-    answer = predict(address, "a_pairs/versions/1", '{"instances": [1, 2, 3]}')
+    answer = predict(many, "a_pairs/versions/1", '{"instances": [1, 2, 3]}')
 
     assert answer.status == 400
     assert "3" in answer.json["error"]
@@ -62,11 +45,11 @@ def test_what_an_operation_refuses_is_the_clients_error(address: str) -> None:
         assert noise not in answer.json["error"]
 
 
-def test_strings_and_several_outputs(address: str) -> None:
+def test_strings_and_several_outputs(many: str) -> None:
     """Rows are objects, `_bytes` outputs base64, 64-bit lengths whole numbers."""
     body = '{"instances": ["hé", {"b64": "aGk="}]}'
-    rows = predict(address, "described", body).json["predictions"]
-    columns = predict(address, "described", '{"inputs": ["a"]}').json["outputs"]
+    rows = predict(many, "described", body).json["predictions"]
+    columns = predict(many, "described", '{"inputs": ["a"]}').json["outputs"]
 
     assert rows == [
         {"length": 3, "same_bytes": {"b64": "aMOp"}, "upper": "Hé"},
@@ -75,18 +58,18 @@ def test_strings_and_several_outputs(address: str) -> None:
     assert columns == {"length": [1], "same_bytes": [{"b64": "YQ=="}], "upper": ["A"]}
 
 
-def test_several_inputs_by_row_and_by_column(address: str) -> None:
+def test_several_inputs_by_row_and_by_column(many: str) -> None:
     """Identifiers of 64 bits come through whole, beside booleans."""
     great = 2**53 + 1
     row = predict(
-        address, "masked", f'{{"instances": [{{"ids": [{great}, 5], "mask": [true, false]}}]}}'
+        many, "masked", f'{{"instances": [{{"ids": [{great}, 5], "mask": [true, false]}}]}}'
     )
     column = predict(
-        address, "masked", f'{{"inputs": {{"ids": [[{great}, 5]], "mask": [[true, false]]}}}}'
+        many, "masked", f'{{"inputs": {{"ids": [[{great}, 5]], "mask": [[true, false]]}}}}'
     )
 
     assert row.json == {"predictions": [{"kept": [great, 0], "mask": [True, False]}]}
     assert column.json == {"outputs": {"kept": [[great, 0]], "mask": [[True, False]]}}
-    missing = predict(address, "masked", '{"inputs": {"ids": [[1, 2]]}}')
+    missing = predict(many, "masked", '{"inputs": {"ids": [[1, 2]]}}')
     assert missing.status == 400
     assert "Missing named input: mask" in missing.json["error"]

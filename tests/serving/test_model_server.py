@@ -46,6 +46,25 @@ def test_the_status_of_a_model_reads_as_in_tensorflow_serving(half: str) -> None
     }
 
 
+def test_the_metadata_of_a_model_read_as_in_tensorflow_serving(half: str) -> None:
+    """Generic clients learn a model's inputs from this document."""
+    answer = request(half, "GET", "/v1/models/half_plus_two/metadata")
+    found = answer.json["metadata"]["signature_def"]["signature_def"]["serving_default"]
+
+    assert answer.status == 200
+    assert answer.json["model_spec"] == {
+        "name": "half_plus_two",
+        "signature_name": "",
+        "version": "123",
+    }
+    assert found["method_name"] == "tensorflow/serving/predict"
+    assert found["inputs"]["x"] == {
+        "dtype": "DT_FLOAT",
+        "tensor_shape": {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False},
+        "name": "serving_default_x:0",
+    }
+
+
 def test_a_picture_as_the_workshop_sends_it(conv: str) -> None:
     """A bare nested list of whole numbers in, `predictions` out, right to the last digit."""
     picture = np.random.Generator(np.random.PCG64(3)).integers(0, 256, (1, 8, 8, 3))
@@ -111,7 +130,10 @@ def test_bad_requests_are_answered_and_leave_the_server_well(
             404,
             "Servable not found for request: Specific(half_plus_two, 9)",
         ),
-        ("POST", "/v1/models/half_plus_two:classify", 501, "classify is not offered yet"),
+        ("GET", "/v1/models/other/metadata", 404, "Servable not found for request: Latest(other)"),
+        ("GET", "/v1/models/half_plus_two/labels/x", 400, "Unrecognized servable version label: x"),
+        ("POST", "/v1/models/half_plus_two/labels/x:predict", 400, "version label: x"),
+        ("POST", "/v1/models/half_plus_two:classify", 400, "key 'examples' is expected"),
     ],
 )
 def test_what_is_not_there_is_said(
@@ -136,7 +158,7 @@ def test_custom_attributes_choose_model_and_version(half: str) -> None:
 
     assert with_attributes("tfs-model-name=half_plus_two,tfs-model-version=123").status == 200
     assert with_attributes("tfs-model-name=other").status == 404
-    assert with_attributes("tfs-method=regress").status == 501
+    assert with_attributes("tfs-method=regress").status == 400
 
 
 def test_a_body_over_the_limit_is_refused_before_it_is_sent(half: str) -> None:

@@ -35,12 +35,8 @@ def decode_invocation(
     body: bytes, content_type: bytes | None, signatures: Mapping[str, Signature]
 ) -> PredictRequest:
     """Return the predict request that a body stands for, or raise what is wrong with it."""
-    media = (content_type or b"").partition(b";")[0].strip().lower()
-    if media == _CSV_TYPE:
+    if _is_csv(content_type):
         return decode_predict(rewrite_csv(body), signatures, Form.INSTANCES)
-    if media not in _JSON_TYPES:
-        shown = (content_type or b"Unknown").decode("latin-1")
-        raise RequestError(f"Unsupported Media Type: {shown}", 415)
     # In one valid array of numbers there is no second value to find, and looking for it costs more
     # than reading the array.
     if b'"' not in body:
@@ -49,6 +45,29 @@ def decode_invocation(
             return request
     text, form = rewrite_json(body)
     return decode_predict(text, signatures, form)
+
+
+def complete_invocation(body: bytes, content_type: bytes | None) -> bytes:
+    """Return the document that a body stands for, whatever it is asked for.
+
+    What is neither classify's nor regress's becomes `instances` here, too, and they refuse it.
+    """
+    if _is_csv(content_type):
+        text, form = rewrite_csv(body), Form.INSTANCES
+    else:
+        text, form = rewrite_json(body)
+    if form is Form.DOCUMENT:
+        return text
+    return b'{"instances":' + (b"[" + text + b"]" if form is Form.INSTANCE else text) + b"}"
+
+
+def _is_csv(content_type: bytes | None) -> bool:
+    """Say whether a body is CSV and not JSON; refuse what is neither."""
+    media = (content_type or b"").partition(b";")[0].strip().lower()
+    if media not in _JSON_TYPES and media != _CSV_TYPE:
+        shown = (content_type or b"Unknown").decode("latin-1")
+        raise RequestError(f"Unsupported Media Type: {shown}", 415)
+    return media == _CSV_TYPE
 
 
 def rewrite_json(body: bytes) -> tuple[bytes, Form]:

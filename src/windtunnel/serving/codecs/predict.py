@@ -126,10 +126,7 @@ def choose_signature(
 ) -> Signature:
     """Return the signature of this name, the default one for an empty name."""
     if not isinstance(name, str):
-        raise RequestError(
-            f"JSON Value: {strict.render_value(document)} not formatted correctly."
-            " 'signature_name' key must be a string value."
-        )
+        strict.raise_signature_name(document)
     wanted = name or DEFAULT_SIGNATURE
     if wanted not in signatures:
         raise RequestError(f'Serving signature name: "{wanted}" not found in signature def')

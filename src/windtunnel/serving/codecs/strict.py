@@ -150,7 +150,7 @@ def convert(
         return _convert_floats(leaves, wanted).astype(wanted.dtype).reshape(shape)
     if wanted.kind == "O":
         strings = np.empty(len(leaves), np.object_)
-        strings[:] = [_to_bytes(leaf, wanted) for leaf in leaves]
+        strings[:] = [to_bytes(leaf, wanted) for leaf in leaves]
         return strings.reshape(shape)
     for leaf in leaves:
         if not (type(leaf) is bool if wanted.kind == "b" else _is_whole(leaf, wanted)):
@@ -176,18 +176,19 @@ def _to_float(leaf: object, wanted: TensorType) -> float:
     if type(leaf) is int:
         if _INT64_MIN <= leaf <= _UINT64_MAX:
             if abs(leaf) > wanted.whole_max:
-                _raise_lossy(leaf, wanted)
+                raise_lossy(leaf, wanted)
             return float(leaf)
         # Greater ones are doubles to RapidJSON.
         leaf = _parse_float(str(leaf))
     if type(leaf) is not float:
         _raise_type(leaf, wanted)
     if math.isfinite(leaf) and abs(leaf) > wanted.high:
-        _raise_lossy(leaf, wanted)
+        raise_lossy(leaf, wanted)
     return leaf
 
 
-def _to_bytes(leaf: object, wanted: TensorType) -> bytes:
+def to_bytes(leaf: object, wanted: TensorType) -> bytes:
+    """Return the bytes that a JSON string, or its base64 form, stands for."""
     if isinstance(leaf, str):
         try:
             return leaf.encode()
@@ -209,21 +210,31 @@ def _to_bytes(leaf: object, wanted: TensorType) -> bytes:
         raise RequestError("Unable to base64 decode") from None
 
 
+def raise_signature_name(document: object) -> NoReturn:
+    """Refuse a document whose signature has a name that is no text."""
+    raise RequestError(
+        f"JSON Value: {render_value(document)} not formatted correctly."
+        " 'signature_name' key must be a string value."
+    )
+
+
 def _raise_type(value: object, wanted: TensorType) -> NoReturn:
     raise RequestError(
-        f"JSON Value: {render_value(value)} Type: {_kind(value)}"
+        f"JSON Value: {render_value(value)} Type: {kind_name(value)}"
         f" is not of expected type: {wanted.name}"
     )
 
 
-def _raise_lossy(value: float, wanted: TensorType) -> NoReturn:
+def raise_lossy(value: float, wanted: TensorType) -> NoReturn:
+    """Refuse a number that the wanted type cannot hold."""
     raise RequestError(
         f"Cannot convert JSON value: {render_value(value)} to {wanted.name}"
         " without loss of precision."
     )
 
 
-def _kind(value: object) -> str:
+def kind_name(value: object) -> str:
+    """Return what RapidJSON calls the type of a JSON value."""
     return str(value) if isinstance(value, bool) else _KINDS[type(value)]
 
 

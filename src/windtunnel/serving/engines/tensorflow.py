@@ -36,9 +36,12 @@ _STATUSES: Mapping[type[Exception], int] = {
     tf.errors.ResourceExhaustedError: 503,
     tf.errors.UnavailableError: 503,
 }
-# Around the reason, TensorFlow tells of its graph: a preamble, and the node at the end.
+# Around the reason, TensorFlow tells of its graph: a preamble (of a TensorFlow 1 model with the
+# lines of ours that loaded it), and the node at the end.
 _PREAMBLE = re.compile(
-    r"\A(?:\{\{.*?\}\} )?(?:Graph execution error:\s+)?(?:Detected at .*?\n)?", re.DOTALL
+    r"\A(?:\{\{.*?\}\} )?(?:Graph execution error:\s+)?(?:Detected at .*?\n)?"
+    r'(?:\s*File "[^"\n]*", line \d+, in [^\n]*\n\s*)*',
+    re.DOTALL,
 )
 _NODE = re.compile(r"\s*\[\[\{\{node.*|\s*\[Op:\w+\].*", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""From HTTP exchanges to predictions and back, on the event loop's thread.
+"""From HTTP exchanges to inferences and back, on the event loop's thread.
 
 Routes are decided when the head is in, so that what will be refused is refused before its body is
 read. The work itself is a task for one of the threads (`threads.py`).
@@ -13,10 +13,12 @@ import orjson
 from windtunnel.core import limits
 from windtunnel.http.server import Exchange
 from windtunnel.serving.errors import RequestError
+from windtunnel.serving.modelserver import rest
 from windtunnel.serving.modelserver.routes import (
     CUSTOM_ATTRIBUTES,
+    Infer,
+    Metadata,
     Ping,
-    Predict,
     Status,
     choose_route,
 )
@@ -51,11 +53,13 @@ class ModelHandler:
         head = exchange.head
         try:
             route = choose_route(head.method, head.path, head.get(CUSTOM_ATTRIBUTES))
-            if isinstance(route, Predict):
+            if isinstance(route, Infer):
                 exchange.context = route
                 return limits.CONTAINER_BODY_BYTES_MAX
             if isinstance(route, Status):
-                self.answer(exchange, 200, (self._models.render_status(route.target),))
+                self.answer(exchange, 200, (rest.render_status(self._models, route.target),))
+            elif isinstance(route, Metadata):
+                self.answer(exchange, 200, (rest.render_metadata(self._models, route.target),))
             else:
                 self._ping(exchange, route)
         except RequestError as error:
@@ -73,7 +77,7 @@ class ModelHandler:
 
     def complete(self, exchange: Exchange) -> None:
         """Hand a whole request to the threads."""
-        if not self._threads.submit(_Prediction(self, self._models, exchange)):
+        if not self._threads.submit(_Inference(self, self._models, exchange)):
             self.refuse(exchange, 503, "Too many requests wait for this model server.")
 
     def overflow(self, exchange: Exchange) -> None:
@@ -107,7 +111,7 @@ class ModelHandler:
         exchange.respond(status, ((b"content-type", media),), body)
 
 
-class _Prediction:
+class _Inference:
     """One request on its way through a thread."""
 
     __slots__ = ("_answer", "_body", "_exchange", "_handler", "_models", "_status", "size_bytes")
@@ -119,25 +123,25 @@ class _Prediction:
         self._body = exchange.chunks
         self.size_bytes = exchange.body_bytes
         self._status = 500
-        self._answer: Sequence[bytes] = (render_error("The prediction failed."),)
+        self._answer: Sequence[bytes] = (render_error("The inference failed."),)
 
     def run(self) -> None:
-        """Predict, unless the client has gone; the outcome is an answer in any case."""
+        """Infer, unless the client has gone; the outcome is an answer in any case."""
         exchange = self._exchange
         if exchange.is_abandoned:
             return
         try:
             # The one copy of a body on its way in, when it came in several pieces.
             body = b"".join(self._body)
-            self._answer = self._models.predict(
-                exchange.context, body, exchange.head.get(b"content-type")
+            self._answer = rest.infer(
+                self._models, exchange.context, body, exchange.head.get(b"content-type")
             )
             self._status = 200
         except RequestError as error:
             self._fail(error.status, error.message)
         except Exception as error:
             # A defect of an engine or of ours ends this request, not the server.
-            logger.exception("a prediction failed")
+            logger.exception("an inference failed")
             self._fail(500, f"{type(error).__name__}: {error}")
 
     def _fail(self, status: int, message: str) -> None:

@@ -7,6 +7,7 @@ the words of the original's nginx.
 
 import re
 from dataclasses import dataclass
+from enum import Enum
 from urllib.parse import unquote_to_bytes
 
 from windtunnel.serving.errors import RequestError
@@ -14,14 +15,22 @@ from windtunnel.serving.errors import RequestError
 CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 
 _ATTRIBUTE = re.compile(rb"tfs-[a-z-]+=[^,]+")
-# http_rest_api_handler.cc; the method after the colon is looked at below.
+# http_rest_api_util.cc; the method after the colon is looked at below.
 _MODEL_PATH = re.compile(
-    rb"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[^/:]+))?(?::(?P<method>[a-z]+))?",
+    rb"/v1/models/(?P<name>[^/:]+)"
+    rb"(?:/versions/(?P<version>[^/:]+)|/labels/(?P<label>[^/:]+))?"
+    rb"(?::(?P<method>[a-z]+)|(?P<metadata>/metadata))?",
     re.IGNORECASE,
 )
-_PREDICT = b"predict"
-_OTHER_METHODS = frozenset((b"classify", b"regress"))
 _READS = frozenset((b"GET", b"HEAD"))
+
+
+class Method(Enum):
+    """What shall be done with a model."""
+
+    PREDICT = b"predict"
+    CLASSIFY = b"classify"
+    REGRESS = b"regress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,7 @@ class Target:
 
     model: str | None = None
     version: int | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,47 +55,61 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Predict:
-    """POST /v1/models/NAME:predict, a predict request; or /invocations, which may be sugared."""
+class Metadata:
+    """GET /v1/models/NAME/metadata: the signatures of a version."""
+
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Infer:
+    """POST /v1/models/NAME:predict and its like; or /invocations, which may be sugared."""
 
     target: Target
     is_invocation: bool
+    method: Method = Method.PREDICT
 
 
-Route = Ping | Status | Predict
+Route = Ping | Status | Metadata | Infer
 
 
 def choose_route(method: bytes, path: bytes, custom_attributes: bytes | None) -> Route:
     """Return what is asked for, or raise RequestError with the status that says why not."""
     if path == b"/invocations":
         _require_method(method, (b"POST",))
-        return Predict(_attributed_target(custom_attributes), is_invocation=True)
+        return _invocation(custom_attributes)
     if path == b"/ping":
         _require_method(method, _READS)
         return Ping()
     found = _MODEL_PATH.fullmatch(path)
     if found is None:
         raise RequestError("Not Found", 404)
-    target = Target(_decode(found["name"]), _parse_version(found["version"]))
+    label = None if found["label"] is None else _decode(found["label"])
+    target = Target(_decode(found["name"]), _parse_version(found["version"]), label)
     if found["method"] is None:
         _require_method(method, _READS)
-        return Status(target)
+        return Status(target) if found["metadata"] is None else Metadata(target)
     _require_method(method, (b"POST",))
-    _require_predict(found["method"].lower())
-    return Predict(target, is_invocation=False)
+    return Infer(target, is_invocation=False, method=_parse_method(found["method"].lower()))
 
 
-def _attributed_target(custom_attributes: bytes | None) -> Target:
-    """Return the target that `tfs-model-name=...,tfs-model-version=...` name."""
-    if not custom_attributes:
-        return Target()
-    pairs = (found.split(b"=") for found in _ATTRIBUTE.findall(custom_attributes))
+def parse_attributes(custom_attributes: bytes | None) -> dict[bytes, bytes]:
+    """Return what custom attributes are for the container: each `tfs-NAME=VALUE`."""
+    pairs = (found.split(b"=") for found in _ATTRIBUTE.findall(custom_attributes or b""))
     # A value with another = in it is passed over, as in the original.
-    attributes = {pair[0]: pair[1].strip() for pair in pairs if len(pair) == 2}  # noqa: PLR2004
-    _require_predict(attributes.get(b"tfs-method", _PREDICT))
+    return {pair[0]: pair[1].strip() for pair in pairs if len(pair) == 2}  # noqa: PLR2004
+
+
+def _invocation(custom_attributes: bytes | None) -> Infer:
+    """Return what `tfs-model-name=...,tfs-model-version=...,tfs-method=...` ask for."""
+    attributes = parse_attributes(custom_attributes)
     name = attributes.get(b"tfs-model-name")
     version = _parse_version(attributes.get(b"tfs-model-version"))
-    return Target(None if name is None else _decode(name), version)
+    return Infer(
+        Target(None if name is None else _decode(name), version),
+        is_invocation=True,
+        method=_parse_method(attributes.get(b"tfs-method", Method.PREDICT.value)),
+    )
 
 
 def _require_method(method: bytes, allowed: frozenset[bytes] | tuple[bytes, ...]) -> None:
@@ -93,11 +117,11 @@ def _require_method(method: bytes, allowed: frozenset[bytes] | tuple[bytes, ...]
         raise RequestError("Method Not Allowed", 405)
 
 
-def _require_predict(method: bytes) -> None:
-    if method in _OTHER_METHODS:
-        raise RequestError(f"The method {method.decode()} is not offered yet; predict is.", 501)
-    if method != _PREDICT:
-        raise RequestError(f"Malformed request: the method {_decode(method)} is not known.")
+def _parse_method(text: bytes) -> Method:
+    try:
+        return Method(text)
+    except ValueError:
+        raise RequestError(f"Malformed request: the method {_decode(text)} is not known.") from None
 
 
 def _parse_version(text: bytes | None) -> int | None:

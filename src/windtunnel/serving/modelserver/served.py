@@ -1,31 +1,39 @@
-"""The models that one process has loaded, and the answers they give.
+"""The models that one process has loaded, and which of them a request is for.
 
-`predict` does everything between the bytes of a request and the bytes of its answer: it is called
-on one thread, once, and nothing of it is handed to another process or thread on the way.
+What a client names is a model, and perhaps a version or a label; what it gets is a `Servable`, or
+TensorFlow Serving's words for what is not there. REST (`rest.py`) and gRPC (`grpc_service.py`) ask
+the same questions here.
 """
 
-import json
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from windtunnel.serving.codecs.answers import encode_answer
-from windtunnel.serving.codecs.invocations import decode_invocation
-from windtunnel.serving.codecs.predict import decode_predict
+from windtunnel.serving.definitions import read_definitions
 from windtunnel.serving.engines.engine import Engine
 from windtunnel.serving.errors import RequestError
 from windtunnel.serving.models import Models
-from windtunnel.serving.modelserver.routes import Predict, Target
+from windtunnel.serving.modelserver.routes import Target
+from windtunnel.serving.tensors import Signature
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Model:
-    latest: int
-    engines: Mapping[int, Engine]
+class Servable:
+    """One version of a model, loaded."""
+
+    name: str
+    version: int
+    engine: Engine
+    # The ways to call it, each with the method that its SavedModel gives it.
+    signatures: Mapping[str, Signature]
+    # The SignatureDefs of the SavedModel, also of what cannot be called.
+    definitions: Mapping[str, Any]
 
 
 class ServedModels:
@@ -34,66 +42,72 @@ class ServedModels:
     def __init__(self, models: Models, directory: Path, load: Callable[[Path], Engine]) -> None:
         """Load and warm up every version of every model, or raise LoadError."""
         self._default = models.default
-        self._models: dict[str, _Model] = {}
+        # Versions in ascending order.
+        self._models: dict[str, dict[int, Servable]] = {}
         for model in models.by_name.values():
-            engines = {}
-            for version, path in sorted(model.versions.items()):
-                started_s = time.monotonic()
-                engine = load(directory / path)
-                loaded_s = time.monotonic()
-                engine.warm_up()
-                engines[version] = engine
-                logger.info(
-                    "loaded %s version %d in %.2f s, warmed it up in %.2f s",
-                    model.name,
-                    version,
-                    loaded_s - started_s,
-                    time.monotonic() - loaded_s,
-                )
-            self._models[model.name] = _Model(model.latest, engines)
-
-    def predict(self, route: Predict, body: bytes, content_type: bytes | None) -> list[bytes]:
-        """Return the text of the answer to one predict request, or raise RequestError."""
-        engine = self._engine(route.target)
-        if not body:
-            raise RequestError("JSON Parse error: The document is empty")
-        if route.is_invocation:
-            request = decode_invocation(body, content_type, engine.signatures)
-        else:
-            request = decode_predict(body, engine.signatures)
-        outputs = engine.run(request.signature, request.inputs)
-        return encode_answer(outputs, is_row=request.is_row)
-
-    def render_status(self, target: Target) -> bytes:
-        """Return the states of a model's versions as TensorFlow Serving writes them."""
-        name = self._default if target.model is None else target.model
-        model = self._models.get(name)
-        if model is None:
-            raise RequestError(f"Could not find any versions of model {name}", 404)
-        versions = sorted(model.engines, reverse=True)
-        if target.version is not None:
-            if target.version not in model.engines:
-                raise RequestError(f"Could not find version {target.version} of model {name}", 404)
-            versions = [target.version]
-        states = [
-            {
-                "version": str(version),
-                "state": "AVAILABLE",
-                "status": {"error_code": "OK", "error_message": ""},
+            self._models[model.name] = {
+                version: _load(model.name, version, directory / path, load)
+                for version, path in sorted(model.versions.items())
             }
-            for version in versions
-        ]
-        return json.dumps({"model_version_status": states}, indent=1).encode() + b"\n"
 
-    def _engine(self, target: Target) -> Engine:
+    def find(self, target: Target) -> Servable:
+        """Return what a request is for, or raise RequestError."""
         name = self._default if target.model is None else target.model
-        model = self._models.get(name)
-        if model is None:
-            which = "Latest" if target.version is None else "Specific"
-            detail = name if target.version is None else f"{name}, {target.version}"
-            raise RequestError(f"Servable not found for request: {which}({detail})", 404)
-        version = model.latest if target.version is None else target.version
-        engine = model.engines.get(version)
-        if engine is None:
-            raise RequestError(f"Servable not found for request: Specific({name}, {version})", 404)
-        return engine
+        _refuse_label(target)
+        versions = self._models.get(name)
+        if target.version is None:
+            if versions is None:
+                raise RequestError(f"Servable not found for request: Latest({name})", 404)
+            return versions[max(versions)]
+        if versions is None or target.version not in versions:
+            raise RequestError(
+                f"Servable not found for request: Specific({name}, {target.version})", 404
+            )
+        return versions[target.version]
+
+    def find_versions(self, target: Target) -> list[int]:
+        """Return the versions of a model, the latest first, or the one that was named."""
+        name = self._default if target.model is None else target.model
+        # TensorFlow Serving looks at no label here, and would tell of all versions.
+        _refuse_label(target)
+        versions = self._models.get(name)
+        if target.version is None:
+            if versions is None:
+                raise RequestError(f"Could not find any versions of model {name}", 404)
+            return sorted(versions, reverse=True)
+        if versions is None or target.version not in versions:
+            raise RequestError(f"Could not find version {target.version} of model {name}", 404)
+        return [target.version]
+
+
+def _refuse_label(target: Target) -> None:
+    # Labels come with a configuration file, which the container does not write.
+    if target.label is not None:
+        raise RequestError(f"Unrecognized servable version label: {target.label}")
+
+
+def _load(name: str, version: int, directory: Path, load: Callable[[Path], Engine]) -> Servable:
+    from tensorflow.core.protobuf import meta_graph_pb2
+
+    started_s = time.monotonic()
+    engine = load(directory)
+    definitions = {
+        key: meta_graph_pb2.SignatureDef.FromString(text)
+        for key, text in sorted(read_definitions(directory).items())
+    }
+    loaded_s = time.monotonic()
+    engine.warm_up()
+    logger.info(
+        "loaded %s version %d in %.2f s, warmed it up in %.2f s",
+        name,
+        version,
+        loaded_s - started_s,
+        time.monotonic() - loaded_s,
+    )
+    signatures = {
+        key: dataclasses.replace(signature, method=definitions[key].method_name)
+        if key in definitions
+        else signature
+        for key, signature in engine.signatures.items()
+    }
+    return Servable(name, version, engine, signatures, definitions)
