@@ -1,0 +1,1 @@
+"""TensorFlow Serving's messages, see `windtunnel.serving.tfs_api`."""
