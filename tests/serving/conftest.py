@@ -7,9 +7,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 from tests.archives import unpack
-from tests.serving.harness import Alone, Zygote
+from tests.serving.harness import Addresses, Alone, Zygote
+
+from windtunnel.serving import tfs_api
 
 
 @pytest.fixture(scope="session")
@@ -95,12 +98,31 @@ def conv(zygote: Zygote, tiny_models: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def many(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of one model server of all models that `many_models.py` writes."""
+def many_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+    """A model server of all models that `many_models.py` writes, alone, with both its APIs."""
     directory = tmp_path_factory.mktemp("many")
     program = Path(__file__).with_name("many_models.py")
     subprocess.run([sys.executable, program, directory], check=True, capture_output=True)
-    container = zygote.start(directory)
-    (address,) = container.wait_listening()
-    yield address
-    container.stop()
+    alone = Alone(directory, ("--port=0", "--grpc-port=0"), {})
+    yield Addresses(alone.wait_ready(), alone.wait_grpc(), alone.process.pid)
+    alone.process.terminate()
+    alone.process.communicate()
+
+
+@pytest.fixture(scope="session")
+def many(many_models: Addresses) -> str:
+    """Its address for REST."""
+    return many_models.rest
+
+
+@pytest.fixture(scope="session")
+def channel(many_models: Addresses) -> Iterator[grpc.Channel]:
+    """A channel to it, as TensorFlow Serving's clients make one."""
+    with grpc.insecure_channel(many_models.grpc) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session", autouse=True)
+def messages() -> None:
+    """Let clients import TensorFlow Serving's messages; the official ones, if they are there."""
+    tfs_api.offer()

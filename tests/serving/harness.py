@@ -216,7 +216,22 @@ class Alone:
             pytest.fail(f"no ready line: {line!r}; {self.process.communicate()[1]}")
         return line.removeprefix("ready ").strip()
 
+    def wait_grpc(self) -> str:
+        """Return the gRPC address, which follows the ready line."""
+        output: IO[str] | None = self.process.stdout
+        assert output is not None
+        return output.readline().removeprefix("grpc ").strip()
+
     def wait_exit(self) -> tuple[int, str]:
         """Return the exit status and what was written to stderr."""
         _, errors = self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode, errors
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where one container answers, and its first process."""
+
+    rest: str
+    grpc: str
+    leader_pid: int

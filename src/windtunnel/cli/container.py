@@ -1,5 +1,6 @@
 """`windtunnel container`: one inference container in the foreground."""
 
+import contextlib
 import os
 import socket
 import sys
@@ -25,11 +26,17 @@ def container(
         typer.Option(help="The port; 0 picks a free one, default SAGEMAKER_BIND_TO_PORT or 8080."),
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(
+            help="The port for TensorFlow Serving's gRPC API; 0 picks a free one, default none."
+        ),
+    ] = None,
 ) -> None:
     """Serve models as SageMaker's TensorFlow Serving container does, set up by the environment.
 
-    Prints `ready http://HOST:PORT` on stdout when it answers; its log goes to stderr. SIGTERM and
-    Ctrl-C let requests in hand finish.
+    Prints `ready http://HOST:PORT` on stdout when it answers, and then `grpc HOST:PORT` if it has
+    such a port; its log goes to stderr. SIGTERM and Ctrl-C let requests in hand finish.
     """
     # numpy's BLAS would start threads with its import, and this process is going to fork.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -44,38 +51,66 @@ def container(
     try:
         if port is None:
             port = parse_settings(os.environ, is_on_port=True).bind_port
-        with _bind(host, port) as bound, tempfile.TemporaryDirectory(prefix="windtunnel-") as where:
-            order = Order(model_dir, os.environ, Path(where), bound)
-            status = run_container(order, _Announcer(bound), None)
+        with contextlib.ExitStack() as held:
+            bound = held.enter_context(_bind(host, port, "--port"))
+            shared = None
+            if grpc_port is not None:
+                shared = held.enter_context(_reserve(host, grpc_port))
+            where = held.enter_context(tempfile.TemporaryDirectory(prefix="windtunnel-"))
+            order = Order(
+                model_dir,
+                os.environ,
+                Path(where),
+                bound,
+                grpc_port=None if shared is None else shared.getsockname()[1],
+                grpc_host=host,
+            )
+            status = run_container(order, _Announcer(bound, shared), None)
     except ServingError as error:
         raise UsageError(str(error)) from error
     sys.exit(status)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def _bind(host: str, port: int, option: str, reuse: int = socket.SO_REUSEADDR) -> socket.socket:
     """Return a socket that holds the address, and does not listen yet."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, reuse, 1)
     try:
         bound.bind((host, port))
     except OSError as error:
         bound.close()
         raise NotReadyError(
-            f"Cannot listen on {host}:{port} ({error.strerror}): choose another --port or --host."
+            f"Cannot listen on {host}:{port} ({error.strerror}): choose another {option} or --host."
         ) from error
     return bound
+
+
+def _reserve(host: str, port: int) -> socket.socket:
+    """Return a socket that holds the address for the gRPC servers, which listen on it together.
+
+    Whoever shares a port this way is not told that others do, so it must first be free.
+    """
+    with _bind(host, port, "--grpc-port") as first:
+        port = first.getsockname()[1]
+    return _bind(host, port, "--grpc-port", socket.SO_REUSEPORT)
+
+
+def _render_address(bound: socket.socket) -> str:
+    host, port, *_ = bound.getsockname()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class _Announcer:
     """Tells whoever waits on stdout that the container answers."""
 
-    def __init__(self, bound: socket.socket) -> None:
-        host, port, *_ = bound.getsockname()
-        self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    def __init__(self, bound: socket.socket, shared: socket.socket | None) -> None:
+        self._lines = [f"ready http://{_render_address(bound)}"]
+        if shared is not None:
+            self._lines.append(f"grpc {_render_address(shared)}")
 
     def send(self, event: str, **details: object) -> None:
         """Take one event of the container."""
         del details
         if event == "listening":
-            print(f"ready {self._url}", flush=True)  # noqa: T201 - what the command is for
+            print(*self._lines, sep="\n", flush=True)  # noqa: T201 - what the command is for

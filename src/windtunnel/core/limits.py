@@ -337,6 +337,9 @@ ERROR_VALUE_LENGTH_MAX = 120
 # The container's own limit on a body: client_body_buffer_size and subrequest_output_buffer_size
 # are 100m in the original's nginx.conf; what is greater, its njs never sees.
 CONTAINER_BODY_BYTES_MAX = 100 * MIB
+# What a gRPC error says: clients take 8 KiB of metadata (grpc.max_metadata_size), in which each
+# byte beyond ASCII is written as three.
+GRPC_DETAILS_BYTES_MAX = 2 * KIB
 # Requests that wait for one model server's threads: nginx's worker_connections in the original.
 MODEL_SERVER_QUEUE_COUNT_MAX = 2048
 # Their bodies: ten of the largest. Guess.

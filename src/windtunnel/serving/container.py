@@ -33,6 +33,9 @@ class Order:
     socket_dir: Path
     # A bound TCP socket to answer on, for a container that runs alone.
     port: socket.socket | None = None
+    # Where all model servers serve gRPC besides; the kernel shares out connections over them.
+    grpc_port: int | None = None
+    grpc_host: str = "127.0.0.1"
 
 
 def run_container(order: Order, listener: Listener, lifeline: int | None) -> int:
@@ -66,6 +69,8 @@ def _server_role(
         engine_threads=settings.threads,
         listen=listen,
         logs_requests=settings.logs_requests,
+        grpc_port=order.grpc_port,
+        grpc_host=order.grpc_host,
     )
     return Role(
         name=f"model server {number}",

@@ -72,6 +72,15 @@ TYPES: Mapping[str, TensorType] = {
 }
 
 
+# numpy's and Python's names of types that TensorFlow's messages call otherwise.
+_NAMES = {"float16": "half", "float32": "float", "float64": "double", "object": "string"}
+
+
+def name_type(name: str) -> str:
+    """Return TensorFlow's name of a type that numpy, or TensorFlow's Python, has a name for."""
+    return _NAMES.get(name, name)
+
+
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
     """One named tensor of a signature."""

@@ -40,13 +40,13 @@ def read_fields(message: memoryview) -> Iterator[Field]:
     """
     begin = 0
     while begin < len(message):
-        tag, at = _read_varint(message, begin)
+        tag, at = read_varint(message, begin)
         number, wire_type = tag >> 3, tag & 7
         if wire_type == LENGTH:
-            size, at = _read_varint(message, at)
+            size, at = read_varint(message, at)
             end = at + size
         elif wire_type == VARINT:
-            _, end = _read_varint(message, at)
+            _, end = read_varint(message, at)
         elif wire_type in _FIXED_SIZES:
             end = at + _FIXED_SIZES[wire_type]
         else:
@@ -68,18 +68,7 @@ def read_entry(entry: memoryview) -> tuple[str, list[memoryview]]:
     return key, value
 
 
-def write_length(number: int, size: int) -> bytes:
-    """Return the beginning of a field whose payload has this many bytes."""
-    return _write_varint(number << 3 | LENGTH) + _write_varint(size)
-
-
-def write_field(number: int, chunks: Iterable[bytes | memoryview]) -> list[bytes | memoryview]:
-    """Return a field with this payload, in chunks."""
-    payload = list(chunks)
-    return [write_length(number, sum(map(len, payload))), *payload]
-
-
-def _read_varint(message: memoryview, at: int) -> tuple[int, int]:
+def read_varint(message: memoryview, at: int) -> tuple[int, int]:
     """Return a number and where it ends."""
     value = 0
     for index, byte in enumerate(message[at : at + _VARINT_BYTES_MAX]):
@@ -87,6 +76,13 @@ def _read_varint(message: memoryview, at: int) -> tuple[int, int]:
         if byte < 0x80:  # noqa: PLR2004 - the top bit says that more follow
             return value, at + index + 1
     raise WireError(f"the number at byte {at} does not end")
+
+
+def write_field(number: int, chunks: Iterable[bytes | memoryview]) -> list[bytes | memoryview]:
+    """Return a field with this payload, in chunks."""
+    payload = list(chunks)
+    size = sum(map(len, payload))
+    return [_write_varint(number << 3 | LENGTH) + _write_varint(size), *payload]
 
 
 def _write_varint(value: int) -> bytes:

@@ -20,11 +20,9 @@ import tensorflow as tf
 
 from windtunnel.core import limits
 from windtunnel.serving.engines.engine import Threads, check_shapes
-from windtunnel.serving.errors import LoadError, RequestError
-from windtunnel.serving.tensors import TYPES, Shape, Signature, Tensors, TensorSpec
+from windtunnel.serving.errors import Code, LoadError, RequestError
+from windtunnel.serving.tensors import TYPES, Shape, Signature, Tensors, TensorSpec, name_type
 
-# TensorFlow's Python names of types that TensorFlow Serving's messages call otherwise.
-_TYPE_NAMES = {"float16": "half", "float32": "float", "float64": "double"}
 # tf.errors, to the HTTP status that TensorFlow Serving answers (ToHTTPStatusCode in
 # util/net_http's http_rest_api_util.cc).
 _STATUSES: Mapping[type[Exception], int] = {
@@ -82,7 +80,7 @@ class TensorFlowEngine:
             return {name: outputs[name].numpy() for name in signature.outputs}
         except tf.errors.OpError as error:
             status = next((s for kind, s in _STATUSES.items() if isinstance(error, kind)), 500)
-            raise RequestError(_reason(error.message), status) from error
+            raise RequestError(_reason(error.message), status, Code(error.error_code)) from error
         except (ValueError, TypeError) as error:
             # The function's own check of its arguments.
             raise RequestError(str(error)) from error
@@ -125,7 +123,7 @@ def _read_signature(name: str, function: Any) -> Signature:  # noqa: ANN401 - Te
 
 
 def _read_spec(name: str, found: Any) -> TensorSpec:  # noqa: ANN401 - TensorFlow is untyped
-    type_name = _TYPE_NAMES.get(found.dtype.name, found.dtype.name)
+    type_name = name_type(found.dtype.name)
     shape: Shape = None if found.shape.rank is None else tuple(found.shape.as_list())
     return TensorSpec(name, TYPES.get(type_name), type_name, shape)
 

@@ -12,12 +12,14 @@ import signal
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 
 from windtunnel.core import limits
 from windtunnel.core.allocator import keep_freed_memory
 from windtunnel.http.server import serve
+from windtunnel.serving import tfs_api
 from windtunnel.serving.children import Reports
 from windtunnel.serving.engines.engine import Threads as EngineThreads
 from windtunnel.serving.errors import ServingError
@@ -25,6 +27,9 @@ from windtunnel.serving.models import Models
 from windtunnel.serving.modelserver.handler import ModelHandler
 from windtunnel.serving.modelserver.served import ServedModels
 from windtunnel.serving.modelserver.threads import Threads
+
+if TYPE_CHECKING:
+    from windtunnel.serving.modelserver.grpc_server import GrpcServer
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +44,9 @@ class ServerPlan:
     # A Unix socket's path, or a socket that is bound already.
     listen: str | socket.socket
     logs_requests: bool
+    # Where TensorFlow Serving's gRPC API is served besides; None: nowhere.
+    grpc_port: int | None = None
+    grpc_host: str = "127.0.0.1"
 
 
 def run_model_server(plan: ServerPlan, reports: Reports, lifeline: int) -> int:
@@ -57,7 +65,12 @@ def run_model_server(plan: ServerPlan, reports: Reports, lifeline: int) -> int:
     if isinstance(plan.listen, str):
         # A predecessor that was killed has left its socket.
         Path(plan.listen).unlink(missing_ok=True)
-    return uvloop.run(_serve(plan, models, reports, lifeline))
+    try:
+        grpc_server = _start_grpc(plan, models)
+    except ServingError as error:
+        reports.send("failed", reason=str(error))
+        return 1
+    return uvloop.run(_serve(plan, models, grpc_server, reports, lifeline))
 
 
 def _load(plan: ServerPlan) -> ServedModels:
@@ -67,7 +80,29 @@ def _load(plan: ServerPlan) -> ServedModels:
     return ServedModels(plan.models, plan.directory, tensorflow.TensorFlowEngine)
 
 
-async def _serve(plan: ServerPlan, models: ServedModels, reports: Reports, lifeline: int) -> int:
+def _start_grpc(plan: ServerPlan, models: ServedModels) -> "GrpcServer | None":
+    if plan.grpc_port is None:
+        return None
+    tfs_api.offer()
+    # Imported here, behind the last fork: gRPC starts threads.
+    from windtunnel.serving.modelserver.grpc_server import GrpcServer
+
+    host = f"[{plan.grpc_host}]" if ":" in plan.grpc_host else plan.grpc_host
+    return GrpcServer(
+        models,
+        f"{host}:{plan.grpc_port}",
+        thread_count=_thread_count(),
+        logs_requests=plan.logs_requests,
+    )
+
+
+async def _serve(
+    plan: ServerPlan,
+    models: ServedModels,
+    grpc_server: "GrpcServer | None",
+    reports: Reports,
+    lifeline: int,
+) -> int:
     loop = asyncio.get_running_loop()
     end = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, end.set)
@@ -83,7 +118,11 @@ async def _serve(plan: ServerPlan, models: ServedModels, reports: Reports, lifel
     await end.wait()
     handler.is_draining = True
     logger.info("draining, %d requests in hand", threads.task_count)
+    # Both at once: there is one grace for all.
+    stopped = None if grpc_server is None else grpc_server.stop(limits.STOP_GRACE_S)
     is_drained = await server.drain(limits.STOP_GRACE_S)
+    if stopped is not None:
+        await asyncio.to_thread(stopped.wait, limits.STOP_GRACE_S)
     threads.close()
     if not is_drained:
         logger.warning("stopped with requests unanswered after %g s", limits.STOP_GRACE_S)
