@@ -159,7 +159,8 @@ def test_a_late_worker_is_turned_away_and_an_interrupt_keeps_what_was_measured(
     assert not any("lost" in reason for reason in summary["reasons"])
     assert summary["failures"] == 0
     assert {row["worker"] for row in rows} == {0, 1}
-    assert len(rows) == summary["requests"]
+    # Each host hears of the interrupt at its own moment; what counts ends with the first.
+    assert 0 < summary["requests"] <= len(rows)
     (note,) = [text for text in summary["warnings"] if "turned away" in text]
     assert f"warning   {note}" in master.err
     assert "the run has begun without it" in note

@@ -178,7 +178,7 @@ class Head:
             # What is left after a worker was lost is no measurement; ending it saves the time.
             if (self._is_interrupted or crew.is_any_lost) and not is_halted:
                 is_halted = True
-                self._runner.send_message(messages.HALT, {})
+                self._runner.send_message(messages.HALT, {"is_the_end": False})
         if shaping is not None:
             shaping.kill()
         if self._publisher is not None:
@@ -195,7 +195,7 @@ class Head:
                 self._runner.send_message(messages.USERS, {"users": users})
         except _USERS_OWN as error:
             self._fault = f"the shape ended the run: {shapes.fault(error, origin)}"
-        self._runner.send_message(messages.HALT, {})
+        self._runner.send_message(messages.HALT, {"is_the_end": self._fault is None})
 
     def _is_gone(self, name: str) -> bool:
         if not isinstance(self._runner, MasterRunner):
