@@ -79,6 +79,23 @@ def run_alone() -> Iterator[Callable[..., Alone]]:
         alone.process.communicate()
 
 
+@pytest.fixture
+def scripted(tiny_models: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Make an unpacked archive of half_plus_two with these files below `code`."""
+
+    def make(inference: str | None = None, **others: str) -> Path:
+        directory = tmp_path / "model"
+        shutil.copytree(tiny_models / "half_plus_two", directory)
+        files = {"inference.py": inference} if inference is not None else {}
+        for name, text in (files | others).items():
+            path = directory / "code" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return directory
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def half(zygote: Zygote, tiny_models: Path) -> Iterator[str]:
     """The address of one model server of half_plus_two, shared by tests that leave it as it is."""

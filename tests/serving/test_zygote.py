@@ -97,7 +97,8 @@ def test_a_stop_lets_requests_in_hand_finish(zygote: Zygote, tiny_models: Path) 
     [
         ({"SAGEMAKER_TFS_INSTANCE_COUNT": "none"}, None, "SAGEMAKER_TFS_INSTANCE_COUNT must be"),
         ({}, "no model", "No SavedModel was found"),
-        ({}, "script", "code/inference.py"),
+        ({}, "empty script", "code/inference.py defines neither `handler` nor both"),
+        ({}, "wrong script", "No module named 'nowhere' (code/inference.py:2)"),
         ({}, "garbage", "TensorFlow cannot load half_plus_two/00000123"),
         ({"SAGEMAKER_TFS_DEFAULT_MODEL_NAME": "x"}, None, "the archive has only half_plus_two"),
     ],
@@ -115,9 +116,10 @@ def test_what_cannot_be_served_fails_at_once_with_the_reason(
     shutil.copytree(tiny_models / "half_plus_two", directory)
     if damage == "no model":
         shutil.rmtree(directory / "half_plus_two")
-    elif damage == "script":
+    elif damage in {"empty script", "wrong script"}:
         (directory / "code").mkdir()
-        (directory / "code" / "inference.py").touch()
+        text = "" if damage == "empty script" else "import json\nimport nowhere\n"
+        (directory / "code" / "inference.py").write_text(text)
     elif damage == "garbage":
         for path in directory.rglob("saved_model.pb"):
             path.write_bytes(b"not a model")

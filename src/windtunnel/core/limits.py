@@ -357,6 +357,19 @@ MODEL_DIRECTORY_DEPTH_MAX = 32
 # and no more elements than a large picture has.
 WARM_UP_OPEN_SIZE = 32
 WARM_UP_ELEMENT_COUNT_MAX = 16 * MIB
+# Script workers of one container: the workshop starts 64, each a process of its own. Guess.
+SCRIPT_WORKER_COUNT_MAX = 256
+# SAGEMAKER_GUNICORN_THREADS of one worker: gunicorn's page advises 2 to 4 a core. Guess.
+SCRIPT_THREAD_COUNT_MAX = 256
+# Threads that stand in for a worker's greenlets, of which gunicorn would have 1,000: twice the
+# threads of a model server, so that one worker keeps two of them busy.
+SCRIPT_GREENLET_COUNT_MAX = 32
+# How often a worker looks for requests that take too long; the time-outs are whole seconds.
+SCRIPT_SWEEP_INTERVAL_S = 0.25
+# How long the other requests of a worker that is to be replaced may take. Guess.
+SCRIPT_RETIRE_GRACE_S = 3.0
+# From a time-out until a worker that cannot even say so ends itself. Guess.
+SCRIPT_WATCHDOG_MARGIN_S = 2.0
 # Why a container could not start, as it reports it: FailureReason takes 1,024 characters
 # (SageMaker API reference, DescribeEndpoint), and its log has the whole of it.
 FAILURE_REASON_LENGTH_MAX = 1024

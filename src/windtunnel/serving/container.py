@@ -1,8 +1,8 @@
-"""One container: what the SageMaker TensorFlow Serving image is, without `code/inference.py`.
+"""One container: what the SageMaker TensorFlow Serving image is.
 
-Read the settings, find the models, start a process for each model server, say where they listen,
-keep them there. The process that runs this imports engines but never runs one: it forks, also
-later, when it replaces a server that crashed.
+Read the settings, find the models and the script, start a process for each model server and for
+each of the script's workers, say where they listen, keep them there. The process that runs this
+imports engines but never runs one: it forks, also later, when it replaces one that crashed.
 """
 
 import functools
@@ -18,9 +18,18 @@ from windtunnel.serving.leader import Leader, Listener, Role
 from windtunnel.serving.models import Models, choose_models, list_files
 from windtunnel.serving.modelserver import process
 from windtunnel.serving.modelserver.process import ServerPlan
+from windtunnel.serving.ports import HOST, ServerPorts, claim_ports
+from windtunnel.serving.scripts import worker
+from windtunnel.serving.scripts.archive import Script, choose_script
+from windtunnel.serving.scripts.worker import WorkerPlan
 from windtunnel.serving.settings import Settings, parse_settings
 
 logger = logging.getLogger(__name__)
+
+# Who ends first: a script in hand still asks the models, a front still waits for both.
+_RANK_WORKER = 1
+_RANK_FRONT = 2
+_NUMBER_FRONT = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,60 +47,138 @@ class Order:
     grpc_host: str = "127.0.0.1"
 
 
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    """An order, and what became clear of it."""
+
+    order: Order
+    settings: Settings
+    models: Models
+    script: Script | None
+    # Of the model servers that a script calls; none without one.
+    ports: tuple[ServerPorts, ...]
+
+
 def run_container(order: Order, listener: Listener, lifeline: int | None) -> int:
     """Serve until SIGTERM; return the exit status. Raises ServingError for what cannot start."""
-    is_on_port = order.port is not None
-    settings = parse_settings(order.environment, is_on_port=is_on_port)
-    models = choose_models(list_files(order.model_dir), settings.default_model)
-    _tell(settings, models)
-    import_engines()
-    leader = Leader(settings.wait_time_s, listener, lifeline)
-    addresses = []
-    for number in range(settings.server_count):
-        path = str(order.socket_dir / f"{number}.sock")
-        addresses.append(f"unix:{path}")
-        # A single server answers on the port itself: nothing stands between it and its clients.
-        port = order.port if settings.server_count == 1 else None
-        leader.add(_server_role(number, order, settings, models, port or path))
-    if leader.wait_available() and order.port is not None and settings.server_count > 1:
+    setup = _set_up(order)
+    _tell(setup)
+    import_engines(for_scripts=setup.script is not None)
+    leader = Leader(setup.settings.wait_time_s, listener, lifeline)
+    entrances = [_server_role(number, setup) for number in range(setup.settings.server_count)]
+    for role in entrances:
+        leader.add(role)
+    if setup.script is not None:
+        entrances = [_worker_role(index, setup) for index in range(setup.settings.workers.count)]
+        # A script may call the models while it is imported.
+        if leader.wait_available():
+            for role in entrances:
+                leader.add(role)
+    addresses = [f"unix:{_socket_path(role.number, order)}" for role in entrances]
+    if leader.wait_available() and order.port is not None and len(entrances) > 1:
         leader.add(_front_role(addresses, order.port))
     if leader.wait_available():
         listener.send("listening", addresses=addresses)
     return leader.run()
 
 
-def _server_role(
-    number: int, order: Order, settings: Settings, models: Models, listen: str | socket.socket
-) -> Role:
+def _set_up(order: Order) -> _Setup:
+    files = list_files(order.model_dir)
+    script = choose_script(files)
+    settings = parse_settings(
+        order.environment, is_on_port=order.port is not None, has_script=script is not None
+    )
+    models = choose_models(files, settings.default_model)
+    ports = claim_ports(settings.port_range, settings.server_count) if script is not None else ()
+    return _Setup(order, settings, models, script, tuple(ports))
+
+
+def _server_role(number: int, setup: _Setup) -> Role:
+    settings = setup.settings
+    ports = setup.ports[number] if setup.ports else None
+    listen = ports.rest if ports else _entrance(number, settings.server_count, setup.order)
     plan = ServerPlan(
-        models=models,
-        directory=order.model_dir,
+        models=setup.models,
+        directory=setup.order.model_dir,
         engine_threads=settings.threads,
         listen=listen,
         logs_requests=settings.logs_requests,
-        grpc_port=order.grpc_port,
-        grpc_host=order.grpc_host,
+        grpc_addresses=_grpc_addresses(setup.order, ports),
     )
     return Role(
         name=f"model server {number}",
         number=number,
         run=functools.partial(process.run_model_server, plan),
-        keep=() if isinstance(listen, str) else (listen.fileno(),),
+        keep=_descriptors(listen),
     )
+
+
+def _grpc_addresses(order: Order, ports: ServerPorts | None) -> list[str]:
+    """Return where one model server serves gRPC: the port for all, and a script's own."""
+    addresses = []
+    if order.grpc_port is not None:
+        host = f"[{order.grpc_host}]" if ":" in order.grpc_host else order.grpc_host
+        addresses.append(f"{host}:{order.grpc_port}")
+    if ports is not None:
+        # This process holds the number; the server binds it besides, and so does its successor.
+        addresses.append(f"{HOST}:{ports.grpc_port}")
+    return addresses
+
+
+def _worker_role(index: int, setup: _Setup) -> Role:
+    assert setup.script is not None
+    number = setup.settings.server_count + index
+    plan = WorkerPlan(
+        settings=setup.settings.workers,
+        script=setup.script,
+        directory=setup.order.model_dir.resolve(),
+        packages=None,
+        work_dir=setup.order.socket_dir,
+        default_model=setup.models.default,
+        grpc_ports=[ports.grpc_port for ports in setup.ports],
+        rest_ports=[ports.rest_port for ports in setup.ports],
+        listen=_entrance(number, setup.settings.workers.count, setup.order),
+        logs_requests=setup.settings.logs_requests,
+    )
+    return Role(
+        name=f"script worker {index}",
+        number=number,
+        run=functools.partial(worker.run_worker, plan),
+        keep=_descriptors(plan.listen),
+        rank=_RANK_WORKER,
+    )
+
+
+def _entrance(number: int, count: int, order: Order) -> str | socket.socket:
+    """Return where one of `count` processes takes the requests of clients."""
+    # A single one answers on the port itself: nothing stands between it and its clients.
+    return order.port if order.port is not None and count == 1 else _socket_path(number, order)
+
+
+def _socket_path(number: int, order: Order) -> str:
+    return str(order.socket_dir / f"{number}.sock")
+
+
+def _descriptors(*held: object) -> tuple[int, ...]:
+    return tuple(each.fileno() for each in held if isinstance(each, socket.socket))
 
 
 def _front_role(addresses: list[str], port: socket.socket) -> Role:
     return Role(
         name="front",
-        number=len(addresses),
+        number=_NUMBER_FRONT,
         run=functools.partial(front.run_front, addresses, port),
         keep=(port.fileno(),),
+        rank=_RANK_FRONT,
     )
 
 
-def import_engines() -> None:
+def import_engines(*, for_scripts: bool) -> None:
     """Import what takes seconds, once for all forks; a zygote has done it long before."""
     from windtunnel.serving.engines import tensorflow  # noqa: F401 - for the forks
+
+    if for_scripts:
+        import requests  # noqa: F401 - for the forks
 
     # What is here now stays, and no collection in a fork looks at it again: that would take half a
     # second and copy most of the pages that it shares.
@@ -99,15 +186,16 @@ def import_engines() -> None:
     gc.freeze()
 
 
-def _tell(settings: Settings, models: Models) -> None:
+def _tell(setup: _Setup) -> None:
     """Say in the log what was found and what it will be run with."""
+    settings, script = setup.settings, setup.script
     logger.info("Windtunnel's model server, with the contract of SageMaker's TensorFlow Serving")
-    for model in models.by_name.values():
+    for model in setup.models.by_name.values():
         logger.info(
             "found model %s, version %s%s",
             model.name,
             ", ".join(map(str, sorted(model.versions))),
-            " (the default model)" if model.name == models.default else "",
+            " (the default model)" if model.name == setup.models.default else "",
         )
     cores = process.core_count()
     logger.info(
@@ -117,5 +205,22 @@ def _tell(settings: Settings, models: Models) -> None:
         settings.threads.intra_op or f"{cores} (TensorFlow chooses)",
         settings.threads.inter_op or f"{cores} (TensorFlow chooses)",
     )
-    for notice in settings.notices:
+    if script is not None:
+        workers = settings.workers
+        logger.info(
+            "script workers: %d; class: %s; requests of one at once: %d%s; time-out: %g s",
+            workers.count,
+            workers.kind,
+            workers.thread_count,
+            " (threads stand in for greenlets)" if workers.kind == "gevent" else "",
+            workers.timeout_s,
+        )
+        for number, ports in enumerate(setup.ports):
+            logger.info(
+                "model server %d: REST port %d, gRPC port %d",
+                number,
+                ports.rest_port,
+                ports.grpc_port,
+            )
+    for notice in (*settings.notices, *(script.notices if script is not None else ())):
         logger.warning("%s", notice)

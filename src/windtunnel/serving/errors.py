@@ -3,16 +3,19 @@
     ServingError
       x SettingsError  a variable of the container's environment cannot be taken
       x ArchiveError   the model directory holds nothing to serve, or what is not served here
+      x ScriptError    the archive's script cannot be run, or what it requires not be installed
       x LoadError      an engine could not load a model
       x RequestError   one request cannot be answered; carries the HTTP status that says so, and
                        the code that says it over gRPC
 
-The first three end a container at its start, with the message as the reason. A RequestError ends
+The first four end a container at its start, with the message as the reason. A RequestError ends
 nothing but its request. Messages for requests keep TensorFlow Serving's wording where it has one.
 """
 
 from collections.abc import Mapping
 from enum import IntEnum
+
+import orjson
 
 
 class Code(IntEnum):
@@ -58,6 +61,10 @@ class ArchiveError(ServingError):
     """The model directory cannot be served as it is."""
 
 
+class ScriptError(ServingError):
+    """The archive's script cannot be run."""
+
+
 class LoadError(ServingError):
     """A model was found, and its engine refused it."""
 
@@ -70,3 +77,9 @@ class RequestError(ServingError):
         self.message = message
         self.status = status
         self.code = code or _CODES.get(status, Code.INTERNAL)
+
+
+def render_error(message: str) -> bytes:
+    """Return an error in TensorFlow Serving's form, whatever of a request its message repeats."""
+    # A JSON escape may bring half a surrogate pair, which no UTF-8 can hold.
+    return orjson.dumps({"error": message.encode("utf-8", "backslashreplace").decode()})

@@ -35,6 +35,8 @@ class Role:
     # What the listener knows it by.
     number: int
     keep: tuple[int, ...] = ()
+    # The highest ends first, so that what is in hand can still ask those below.
+    rank: int = 0
     child: Child | None = None
     # What became of its processes so far.
     is_available: bool = False
@@ -46,6 +48,7 @@ class Role:
     # By when it must be available, and when it is started again.
     deadline_s: float = 0.0
     restart_at_s: float | None = None
+    is_told_to_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,8 @@ class Leader:
         for role in self._children():
             self._read_reports(role)
         self._reap()
+        if self._kill_at_s is not None:
+            self._end_next()
         self._act_on_time()
 
     def _children(self) -> list[Role]:
@@ -215,6 +220,16 @@ class Leader:
         role.last_status = status
         role.restart_at_s = now_s + decision.delay_s
 
+    def _end_next(self) -> None:
+        """Ask those of the highest rank that is left to end behind their answers."""
+        highest = max((role.rank for role in self._children()), default=0)
+        for role in self._children():
+            if role.rank == highest and not role.is_told_to_end:
+                assert role.child is not None
+                role.is_told_to_end = True
+                with contextlib.suppress(ProcessLookupError):
+                    role.child.signal(signal.SIGTERM)
+
     def _act_on_time(self) -> None:
         now_s = self._clock.monotonic_s()
         for role in self._roles:
@@ -240,13 +255,11 @@ class Leader:
         self._begin_end()
 
     def _begin_end(self) -> None:
-        """Ask every child to end behind its answers; later they are not asked any more."""
+        """Begin to ask children to end behind their answers; later they are not asked any more."""
         if self._kill_at_s is not None:
             return
         self._kill_at_s = self._clock.monotonic_s() + limits.STOP_GRACE_S
         self._kill_at_s += limits.LEADER_STOP_MARGIN_S
         for role in self._roles:
             role.restart_at_s = None
-            if role.child is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    role.child.signal(signal.SIGTERM)
+        self._end_next()

@@ -16,7 +16,6 @@ from windtunnel.serving.errors import ArchiveError
 SAVED_MODEL = "saved_model.pb"
 # Where the archive itself begins with a version: the folder above is /opt/ml/model in the original.
 _ROOT_NAME = "model"
-SCRIPT = PurePosixPath("code/inference.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +42,6 @@ class Models:
 def choose_models(paths: Iterable[PurePosixPath], default_model: str | None) -> Models:
     """Return the models among these files; raise ArchiveError where they cannot be served."""
     found = sorted(set(paths))
-    if SCRIPT in found:
-        raise ArchiveError(
-            f"The archive has {SCRIPT}: containers with a script are not served yet."
-        )
     versions: dict[PurePosixPath, dict[int, PurePosixPath]] = {}
     for path in found:
         if path.name == SAVED_MODEL and _is_version(path.parent.name):

@@ -13,11 +13,33 @@ from dataclasses import dataclass
 from windtunnel.core import limits
 from windtunnel.serving.engines.engine import Threads
 from windtunnel.serving.errors import SettingsError
+from windtunnel.serving.ports import PortRange
 
 _PREFIX = "SAGEMAKER_"
+_CLASS = "SAGEMAKER_GUNICORN_WORKER_CLASS"
+_THREADS = "SAGEMAKER_GUNICORN_THREADS"
+_PORTS = "SAGEMAKER_SAFE_PORT_RANGE"
 _LOG_LEVELS = ("debug", "info", "notice", "warn", "error", "crit", "alert", "emerg")
 # Levels at which nginx, too, would tell of single requests.
 _VERBOSE_LEVELS = ("debug", "info")
+_WORKER_CLASSES = ("gevent", "sync", "gthread")
+_WORKER_LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How a script is run; the names are gunicorn's and nginx's."""
+
+    count: int
+    # gevent, sync or gthread.
+    kind: str
+    # Requests of one worker that are in the script at once.
+    thread_count: int
+    # A worker that has one request for longer is ended; 0 waits for ever.
+    timeout_s: float
+    # Whoever waits for longer is told so; never shorter than `timeout_s`.
+    read_timeout_s: float
+    log_level: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +53,16 @@ class Settings:
     default_model: str | None
     wait_time_s: float
     logs_requests: bool
+    # What counts only for an archive with a script.
+    workers: WorkerSettings
+    port_range: PortRange | None
     # One sentence for each variable that changes nothing.
     notices: tuple[str, ...]
 
 
-def parse_settings(environment: Mapping[str, str], *, is_on_port: bool) -> Settings:
+def parse_settings(
+    environment: Mapping[str, str], *, is_on_port: bool, has_script: bool = False
+) -> Settings:
     """Return the settings that an environment spells; raise SettingsError for what none can be."""
     # An empty value is an unset one, as in the original, which tests it for truth.
     given = {name: value.strip() for name, value in environment.items() if value.strip()}
@@ -54,8 +81,40 @@ def parse_settings(environment: Mapping[str, str], *, is_on_port: bool) -> Setti
         default_model=None if name == "None" else name,
         wait_time_s=float(_whole(given, "SAGEMAKER_TFS_WAIT_TIME_SECONDS", 300, 1)),
         logs_requests=level in _VERBOSE_LEVELS,
-        notices=tuple(_notices(given, is_on_port=is_on_port)),
+        workers=_parse_workers(given, has_script=has_script),
+        port_range=_parse_port_range(given),
+        notices=tuple(_notices(given, is_on_port=is_on_port, has_script=has_script)),
     )
+
+
+def _parse_workers(given: Mapping[str, str], *, has_script: bool) -> WorkerSettings:
+    kind = "gevent"
+    if has_script:
+        kind = _choice(given, _CLASS, _WORKER_CLASSES, kind)
+    threads = _whole(given, _THREADS, 1, 1, limits.SCRIPT_THREAD_COUNT_MAX)
+    if kind == "sync" and threads > 1:
+        # gunicorn's own rule, on its page on `threads`.
+        kind = "gthread"
+    timeout_s = float(_whole(given, "SAGEMAKER_GUNICORN_TIMEOUT_SECONDS", 30, 0))
+    read_timeout_s = float(_whole(given, "SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS", 60, 1))
+    return WorkerSettings(
+        count=_whole(given, "SAGEMAKER_GUNICORN_WORKERS", 1, 1, limits.SCRIPT_WORKER_COUNT_MAX),
+        kind=kind,
+        thread_count=limits.SCRIPT_GREENLET_COUNT_MAX if kind == "gevent" else threads,
+        timeout_s=timeout_s,
+        read_timeout_s=max(read_timeout_s, timeout_s),
+        log_level=_choice(given, "SAGEMAKER_GUNICORN_LOGLEVEL", _WORKER_LOG_LEVELS, "info"),
+    )
+
+
+def _parse_port_range(given: Mapping[str, str]) -> PortRange | None:
+    text = given.get(_PORTS)
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
+    if found is None or not 0 < int(found[1]) <= int(found[2]) <= 65535:  # noqa: PLR2004 - ports
+        raise SettingsError(f"{_PORTS} must be two ports as in 9000-9999, not {text!r}.")
+    return PortRange(int(found[1]), int(found[2]))
 
 
 def _refuse_other_modes(given: Mapping[str, str]) -> None:
@@ -116,12 +175,6 @@ def _fraction(given: Mapping[str, str], name: str) -> None:
         raise SettingsError(f"{name} must be a number from 0 to below 1, not {given[name]!r}.")
 
 
-def _port_range(given: Mapping[str, str], name: str) -> None:
-    found = re.fullmatch(r"(\d{1,5})-(\d{1,5})", given[name])
-    if found is None or not 0 < int(found[1]) <= int(found[2]) <= 65535:  # noqa: PLR2004 - ports
-        raise SettingsError(f"{name} must be two ports as in 9000-9999, not {given[name]!r}.")
-
-
 def _thread_list(given: Mapping[str, str], name: str) -> None:
     # OpenMP 5.2, 21.1.2: a list, one number for each level of nesting.
     if re.fullmatch(r"\s*[1-9]\d*\s*(,\s*[1-9]\d*\s*)*", given[name]) is None:
@@ -131,14 +184,17 @@ def _thread_list(given: Mapping[str, str], name: str) -> None:
 _NO_SCRIPT = "the archive has no code/inference.py, so there are no script workers"
 _NO_BATCHING = "batching is not offered yet, each request runs by itself"
 _NOT_READ = "this container does not read it"
+# What has no effect where no script is, and why; their values are checked in any case.
+_SCRIPT_ONLY: Mapping[str, str] = {
+    "SAGEMAKER_GUNICORN_WORKERS": _NO_SCRIPT,
+    _THREADS: _NO_SCRIPT,
+    _CLASS: _NO_SCRIPT,
+    "SAGEMAKER_GUNICORN_LOGLEVEL": _NO_SCRIPT,
+    "SAGEMAKER_GUNICORN_TIMEOUT_SECONDS": _NO_SCRIPT,
+    "SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS": "there is no proxy before the models",
+    _PORTS: "the model servers need no ports of their own",
+}
 _INERT: Mapping[str, tuple[Check, str]] = {
-    "SAGEMAKER_GUNICORN_WORKERS": (_count, _NO_SCRIPT),
-    "SAGEMAKER_GUNICORN_THREADS": (_count, _NO_SCRIPT),
-    "SAGEMAKER_GUNICORN_WORKER_CLASS": (_any, _NO_SCRIPT),
-    "SAGEMAKER_GUNICORN_LOGLEVEL": (_any, _NO_SCRIPT),
-    "SAGEMAKER_GUNICORN_TIMEOUT_SECONDS": (_count_or_zero, _NO_SCRIPT),
-    "SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS": (_count, "there is no proxy before the models"),
-    "SAGEMAKER_SAFE_PORT_RANGE": (_port_range, "the model servers need no ports of their own"),
     "SAGEMAKER_TFS_FRACTIONAL_GPU_MEM_MARGIN": (_fraction, "no GPU is used"),
     "SAGEMAKER_TFS_ENABLE_BATCHING": (_switch, _NO_BATCHING),
     "SAGEMAKER_TFS_MAX_BATCH_SIZE": (_count, _NO_BATCHING),
@@ -173,10 +229,18 @@ _EFFECTIVE = frozenset(
 )
 
 
-def _notices(given: Mapping[str, str], *, is_on_port: bool) -> list[str]:
+def _notices(given: Mapping[str, str], *, is_on_port: bool, has_script: bool) -> list[str]:
     notices = []
+    is_gevent = given.get(_CLASS, "gevent").lower() == "gevent"
     for name, value in sorted(given.items()):
-        if name in _INERT:
+        if name in _SCRIPT_ONLY:
+            if not has_script:
+                reason = _SCRIPT_ONLY[name]
+            elif name == _THREADS and is_gevent:
+                reason = f"{_CLASS} is gevent, whose workers take requests as they come"
+            else:
+                continue
+        elif name in _INERT:
             check, reason = _INERT[name]
             check(given, name)
             # Switched off is what it is without the variable.

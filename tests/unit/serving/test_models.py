@@ -58,12 +58,6 @@ def test_two_models_of_one_name_are_refused() -> None:
         choose("x/m/1/saved_model.pb", "y/m/1/saved_model.pb")
 
 
-def test_a_script_is_never_ignored() -> None:
-    """An archive with inference.py would answer something else without it."""
-    with pytest.raises(ArchiveError, match=r"code/inference.py.* not served yet"):
-        choose("m/1/saved_model.pb", "code/inference.py")
-
-
 def test_files_are_listed_through_links_and_never_in_circles(tmp_path: Path) -> None:
     """A folder of versions is often a link; a link to its own parent must end."""
     (tmp_path / "real" / "1").mkdir(parents=True)

@@ -5,7 +5,8 @@ import pytest
 from windtunnel.core import limits
 from windtunnel.serving.engines.engine import Threads
 from windtunnel.serving.errors import SettingsError
-from windtunnel.serving.settings import parse_settings
+from windtunnel.serving.ports import PortRange
+from windtunnel.serving.settings import WorkerSettings, parse_settings
 
 
 def notices(**environment: str) -> list[str]:
@@ -142,3 +143,88 @@ def test_the_port_matters_only_where_the_container_listens_on_one() -> None:
 
     assert parse_settings(environment, is_on_port=True).notices == ()
     assert "has no effect" in parse_settings(environment, is_on_port=False).notices[0]
+
+
+def worker_settings(**environment: str) -> WorkerSettings:
+    return parse_settings(environment, is_on_port=False, has_script=True).workers
+
+
+def test_a_script_runs_as_the_original_runs_it_by_default() -> None:
+    """One gevent worker, 30 s for a request, 60 s for its client, whatever ports are free."""
+    settings = parse_settings({}, is_on_port=False, has_script=True)
+
+    assert settings.workers == WorkerSettings(
+        count=1,
+        kind="gevent",
+        thread_count=limits.SCRIPT_GREENLET_COUNT_MAX,
+        timeout_s=30,
+        read_timeout_s=60,
+        log_level="info",
+    )
+    assert settings.port_range is None
+    assert settings.notices == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "threads", "expected"),
+    [
+        ("gevent", "4", ("gevent", limits.SCRIPT_GREENLET_COUNT_MAX)),
+        ("gthread", "4", ("gthread", 4)),
+        ("sync", "1", ("sync", 1)),
+        # gunicorn: "if you try to use the sync worker type and set the threads setting to more
+        # than 1, the gthread worker type will be used instead".
+        ("sync", "4", ("gthread", 4)),
+    ],
+)
+def test_requests_of_a_worker_at_once_follow_its_class(
+    kind: str, threads: str, expected: tuple[str, int]
+) -> None:
+    """A tuned number of threads means here what it means to gunicorn."""
+    workers = worker_settings(
+        SAGEMAKER_GUNICORN_WORKER_CLASS=kind, SAGEMAKER_GUNICORN_THREADS=threads
+    )
+
+    assert (workers.kind, workers.thread_count) == expected
+
+
+def test_threads_that_gunicorn_would_not_start_are_said() -> None:
+    """With gevent the number of threads is a knob that does nothing, on SageMaker, too."""
+    environment = {"SAGEMAKER_GUNICORN_THREADS": "4", "SAGEMAKER_GUNICORN_WORKERS": "2"}
+    (notice,) = parse_settings(environment, is_on_port=False, has_script=True).notices
+
+    assert notice.startswith("SAGEMAKER_GUNICORN_THREADS=4 has no effect: ")
+
+
+def test_a_client_waits_at_least_as_long_as_its_worker() -> None:
+    """Otherwise the client would be told of a time-out while its answer was still allowed."""
+    workers = worker_settings(
+        SAGEMAKER_GUNICORN_TIMEOUT_SECONDS="90", SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS="20"
+    )
+
+    assert (workers.timeout_s, workers.read_timeout_s) == (90, 90)
+
+
+def test_a_safe_port_range_is_two_ports() -> None:
+    """As SageMaker writes it."""
+    settings = parse_settings(
+        {"SAGEMAKER_SAFE_PORT_RANGE": "9000-9999"}, is_on_port=False, has_script=True
+    )
+
+    assert settings.port_range == PortRange(9000, 9999)
+    assert settings.notices == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SAGEMAKER_GUNICORN_WORKER_CLASS", "tornado"),
+        ("SAGEMAKER_GUNICORN_THREADS", "0"),
+        ("SAGEMAKER_GUNICORN_WORKERS", str(limits.SCRIPT_WORKER_COUNT_MAX + 1)),
+        ("SAGEMAKER_GUNICORN_LOGLEVEL", "loud"),
+        ("SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS", "0"),
+    ],
+)
+def test_what_no_worker_can_be_is_refused_by_name(name: str, value: str) -> None:
+    """A script must not run in another way than was asked for."""
+    with pytest.raises(SettingsError, match=f"{name} must be .*{value}"):
+        worker_settings(**{name: value})

@@ -9,7 +9,7 @@ Rule: imported only behind the last fork. gRPC starts threads, which a fork woul
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -38,12 +38,12 @@ class GrpcServer:
     def __init__(
         self,
         models: ServedModels,
-        address: str,
+        addresses: Sequence[str],
         *,
         thread_count: int,
         logs_requests: bool,
     ) -> None:
-        """Listen and serve; raise ServingError where the address cannot be had."""
+        """Listen and serve; raise ServingError where an address cannot be had."""
         self._server = grpc.server(
             ThreadPoolExecutor(thread_count, thread_name_prefix="grpc"),
             options=_OPTIONS,
@@ -58,12 +58,13 @@ class GrpcServer:
             }
             handler = grpc.method_handlers_generic_handler(service, handlers)
             self._server.add_generic_rpc_handlers((handler,))
-        try:
-            self._server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise ServingError(f"gRPC cannot listen on {address}: {error}") from None
+        for address in addresses:
+            try:
+                self._server.add_insecure_port(address)
+            except RuntimeError as error:
+                raise ServingError(f"gRPC cannot listen on {address}: {error}") from None
         self._server.start()
-        logger.info("gRPC on %s", address)
+        logger.info("gRPC on %s", " and ".join(addresses))
 
     def stop(self, grace_s: float) -> threading.Event:
         """Take no more calls; return what is set when those in hand have ended, or the grace."""

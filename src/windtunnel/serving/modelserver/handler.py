@@ -8,11 +8,9 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-import orjson
-
 from windtunnel.core import limits
 from windtunnel.http.server import Exchange
-from windtunnel.serving.errors import RequestError
+from windtunnel.serving.errors import RequestError, render_error
 from windtunnel.serving.modelserver import rest
 from windtunnel.serving.modelserver.routes import (
     CUSTOM_ATTRIBUTES,
@@ -29,12 +27,6 @@ logger = logging.getLogger(__name__)
 
 _JSON = b"application/json"
 _JSON_LINES = b"application/jsonlines"
-
-
-def render_error(message: str) -> bytes:
-    """Return an error in TensorFlow Serving's form, whatever of a request its message repeats."""
-    # A JSON escape may bring half a surrogate pair, which no UTF-8 can hold.
-    return orjson.dumps({"error": message.encode("utf-8", "backslashreplace").decode()})
 
 
 class ModelHandler:

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,9 +45,8 @@ class ServerPlan:
     # A Unix socket's path, or a socket that is bound already.
     listen: str | socket.socket
     logs_requests: bool
-    # Where TensorFlow Serving's gRPC API is served besides; None: nowhere.
-    grpc_port: int | None = None
-    grpc_host: str = "127.0.0.1"
+    # Where TensorFlow Serving's gRPC API is served besides: HOST:PORT each.
+    grpc_addresses: Sequence[str] = ()
 
 
 def run_model_server(plan: ServerPlan, reports: Reports, lifeline: int) -> int:
@@ -81,16 +81,15 @@ def _load(plan: ServerPlan) -> ServedModels:
 
 
 def _start_grpc(plan: ServerPlan, models: ServedModels) -> "GrpcServer | None":
-    if plan.grpc_port is None:
+    if not plan.grpc_addresses:
         return None
     tfs_api.offer()
     # Imported here, behind the last fork: gRPC starts threads.
     from windtunnel.serving.modelserver.grpc_server import GrpcServer
 
-    host = f"[{plan.grpc_host}]" if ":" in plan.grpc_host else plan.grpc_host
     return GrpcServer(
         models,
-        f"{host}:{plan.grpc_port}",
+        plan.grpc_addresses,
         thread_count=_thread_count(),
         logs_requests=plan.logs_requests,
     )

@@ -16,6 +16,14 @@ from windtunnel.core import limits
 logger = logging.getLogger(__name__)
 
 
+_here = threading.local()
+
+
+def is_working() -> bool:
+    """Say whether this thread is one that runs tasks."""
+    return getattr(_here, "is_working", False)
+
+
 class Task(Protocol):
     """One request's work."""
 
@@ -31,18 +39,16 @@ class Task(Protocol):
 class Threads:
     """Runs tasks in the order they came."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, name: str = "predict") -> None:
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[Task | None] = SimpleQueue()
+        self._count_max = count
+        self._name = name
         # What was taken in and not given away yet, running or waiting.
         self.task_count = 0
         self.task_bytes = 0
-        self._threads = [
-            threading.Thread(target=self._work, name=f"predict-{index}", daemon=True)
-            for index in range(count)
-        ]
-        for thread in self._threads:
-            thread.start()
+        # Started when there is work for one more.
+        self._threads: list[threading.Thread] = []
 
     def submit(self, task: Task) -> bool:
         """Take a task; say no when as much waits as may."""
@@ -54,6 +60,8 @@ class Threads:
         self.task_count += 1
         self.task_bytes += task.size_bytes
         self._queue.put(task)
+        if len(self._threads) < min(self.task_count, self._count_max):
+            self._start_thread()
         return True
 
     @property
@@ -66,7 +74,14 @@ class Threads:
         for _ in self._threads:
             self._queue.put(None)
 
+    def _start_thread(self) -> None:
+        name = f"{self._name}-{len(self._threads)}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
     def _work(self) -> None:
+        _here.is_working = True
         while (task := self._queue.get()) is not None:
             try:
                 task.run()

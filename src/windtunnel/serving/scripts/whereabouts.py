@@ -1,0 +1,35 @@
+"""Where in a script something happened: the file and line that its author can look up."""
+
+import traceback
+from pathlib import Path
+from types import FrameType, TracebackType
+
+
+def locate(trace: TracebackType | None, directory: Path) -> str:
+    """Return `code/inference.py:7` for the innermost place of a traceback below a directory."""
+    return _innermost(traceback.extract_tb(trace), directory)
+
+
+def locate_frame(frame: FrameType | None, directory: Path) -> str:
+    """Return the same for what a thread is doing now."""
+    return _innermost(traceback.extract_stack(frame), directory)
+
+
+def _innermost(summary: traceback.StackSummary, directory: Path) -> str:
+    for entry in reversed(summary):
+        path = Path(entry.filename)
+        if path.is_relative_to(directory):
+            return f"{path.relative_to(directory)}:{entry.lineno}"
+    return ""
+
+
+def describe_error(error: BaseException, directory: Path) -> str:
+    """Return an exception as the last line of its traceback, and where it was raised."""
+    text = traceback.format_exception_only(error)[-1].strip()
+    if isinstance(error, SyntaxError) and error.filename:
+        path = Path(error.filename)
+        is_ours = path.is_relative_to(directory)
+        place = f"{path.relative_to(directory) if is_ours else path}:{error.lineno}"
+    else:
+        place = locate(error.__traceback__, directory)
+    return f"{text} ({place})" if place else text
