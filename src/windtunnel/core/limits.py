@@ -226,6 +226,9 @@ PORT_BLOCK_SIZE = 200
 # with 4 users at once, 170 with 64, 297 with 240 (2026-11-22, TensorFlow 2.21, 10 layers at
 # 256x256, bodies of 0.7 MB). Several servers share their users, hence not the largest.
 MODEL_SERVER_BYTES = 256 * MIB
+# A script worker's own memory after the fork: 5 MiB idle, 14 with one user, 60 with 16 users and
+# bodies of 0.9 MB (2026-11-25). What a script loads nobody can know.
+SCRIPT_WORKER_BYTES = 64 * MIB
 # For each byte of a SavedModel: 1.06 to 1.09 were measured with it (190 and 762 MiB of weights);
 # more, because frozen graphs and fused kernels keep second copies.
 MODEL_BYTES_FACTOR = 2.0

@@ -31,7 +31,7 @@ from windtunnel.cloud.fleet.environment import base_environment
 from windtunnel.cloud.fleet.images import ImageKind
 from windtunnel.cloud.fleet.instance import Instance, InstanceSpec, Stage, StartFailedError
 from windtunnel.cloud.fleet.logs import Log
-from windtunnel.cloud.fleet.memory import Ledger
+from windtunnel.cloud.fleet.memory import Demand, Ledger
 from windtunnel.cloud.fleet.model_data import ModelDataError
 from windtunnel.cloud.fleet.ports import Blocks, block_count
 from windtunnel.cloud.fleet.zygote import PROGRAM as ZYGOTE_PROGRAM
@@ -44,6 +44,9 @@ from windtunnel.core.supervision import Supervisor
 __all__ = ["Fleet", "Instance", "InstanceSpec", "StartFailedError"]
 
 logger = logging.getLogger(__name__)
+
+# Where an archive for SageMaker's TensorFlow image has its script.
+_SCRIPT_FOLDER = "code"
 
 
 @dataclass(frozen=True)
@@ -199,12 +202,16 @@ class Fleet:
     def _admit(self, instance: Instance, kind: ImageKind, data: ModelData | None) -> None:
         if self._is_closing:
             raise StartFailedError("The cloud is ending.", "admission")
-        environment = instance.spec.environment
-        model_bytes = 0 if data is None else data.unpacked_bytes
+        demand = Demand(
+            kind,
+            instance.spec.environment,
+            0 if data is None else data.unpacked_bytes,
+            has_script=data is not None and (data.directory / _SCRIPT_FOLDER).is_dir(),
+        )
         free_bytes = memory.available_bytes() - self._ledger.promised_bytes
-        if reason := memory.refusal(kind, environment, model_bytes, free_bytes):
+        if reason := memory.refusal(demand, free_bytes):
             raise StartFailedError(reason, "admission")
-        self._ledger.promise(instance.id, memory.estimate_bytes(kind, environment, model_bytes))
+        self._ledger.promise(instance.id, demand.size_bytes)
 
     def _attend(
         self,

@@ -5,6 +5,7 @@ before it starts; what the estimate is made of stands in `core/limits.py`, with 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -12,40 +13,68 @@ import psutil
 from windtunnel.cloud.fleet.images import ImageKind
 from windtunnel.core import limits
 
-_COUNT_VARIABLE = "SAGEMAKER_TFS_INSTANCE_COUNT"
+_SERVERS_VARIABLE = "SAGEMAKER_TFS_INSTANCE_COUNT"
+_WORKERS_VARIABLE = "SAGEMAKER_GUNICORN_WORKERS"
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
-def process_count(environment: Mapping[str, str]) -> int:
-    """Return how many model servers a container will start; one when the variable is no number."""
-    text = environment.get(_COUNT_VARIABLE, "1")
+@dataclass(frozen=True)
+class Demand:
+    """What an instance's memory depends on, before it runs."""
+
+    kind: ImageKind
+    environment: Mapping[str, str]
+    model_bytes: int = 0
+    # Whether workers run a script before the models.
+    has_script: bool = False
+
+    @property
+    def server_count(self) -> int:
+        """How many model servers its container will start."""
+        return _count(self.environment, _SERVERS_VARIABLE)
+
+    @property
+    def worker_count(self) -> int:
+        """How many workers its container will start."""
+        return _count(self.environment, _WORKERS_VARIABLE) if self.has_script else 0
+
+    @property
+    def size_bytes(self) -> int:
+        """How much memory it will take, roughly and rather too much."""
+        if self.kind == "command":
+            return limits.COMMAND_BYTES
+        server_bytes = limits.MODEL_SERVER_BYTES + int(limits.MODEL_BYTES_FACTOR * self.model_bytes)
+        return server_bytes * self.server_count + limits.SCRIPT_WORKER_BYTES * self.worker_count
+
+
+def _count(environment: Mapping[str, str], name: str) -> int:
+    """Return how many processes a variable asks for; one when it is no number."""
+    text = environment.get(name, "1")
     # A wrong value is the container's to refuse, in its own words.
     return max(1, int(text)) if text.isdecimal() else 1
 
 
-def estimate_bytes(kind: ImageKind, environment: Mapping[str, str], model_bytes: int) -> int:
-    """Return how much memory an instance will take, roughly and rather too much."""
-    if kind == "command":
-        return limits.COMMAND_BYTES
-    one = limits.MODEL_SERVER_BYTES + int(limits.MODEL_BYTES_FACTOR * model_bytes)
-    return one * process_count(environment)
-
-
-def refusal(
-    kind: ImageKind, environment: Mapping[str, str], model_bytes: int, available_bytes: int
-) -> str | None:
+def refusal(demand: Demand, available_bytes: int) -> str | None:
     """Say why an instance does not fit into what is available; None when it does."""
-    needed_bytes = estimate_bytes(kind, environment, model_bytes)
     usable_bytes = max(0, available_bytes - limits.MEMORY_RESERVE_BYTES)
-    if needed_bytes <= usable_bytes:
+    if demand.size_bytes <= usable_bytes:
         return None
-    count = process_count(environment)
-    servers = f" for {count} model servers" if count > 1 else ""
-    fewer = f"lower {_COUNT_VARIABLE}, " if count > 1 else ""
+    processes = []
+    advice = []
+    for count, name, variable in (
+        (demand.server_count, "model servers", _SERVERS_VARIABLE),
+        (demand.worker_count, "script workers", _WORKERS_VARIABLE),
+    ):
+        if count > 1:
+            processes.append(f"{count} {name}")
+            advice.append(f"lower {variable}")
+    needed = f"about {_gib(demand.size_bytes)}"
+    if processes:
+        needed += f" for {' and '.join(processes)}"
+    advice += ["delete another endpoint", "or ask for fewer instances"]
     return (
-        f"This machine has not enough memory: the instance needs about {_gib(needed_bytes)}"
-        f"{servers}, and {_gib(usable_bytes)} is free for instances. To make it fit, {fewer}"
-        "delete another endpoint, or ask for fewer instances."
+        f"This machine has not enough memory: the instance needs {needed}, and"
+        f" {_gib(usable_bytes)} is free for instances. To make it fit, {', '.join(advice)}."
     )
 
 

@@ -659,7 +659,7 @@ def test_an_instance_that_does_not_fit_is_refused_with_a_reason(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine that swaps measures its disk, so it is not let come to that."""
-    one = memory.estimate_bytes("command", {}, 0)
+    one = memory.Demand("command", {}).size_bytes
     monkeypatch.setattr(
         memory, "available_bytes", lambda: limits.MEMORY_RESERVE_BYTES + 2 * one - 1
     )
