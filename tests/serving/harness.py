@@ -176,6 +176,7 @@ class Zygote:
             "model_dir": str(model_dir),
             "environment": environment,
             "socket_dir": str(sockets),
+            "cache_dir": str(self._directory / "cache"),
             "cpus": [min(os.sched_getaffinity(0))],
             "nice": nice,
         }

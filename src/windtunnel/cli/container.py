@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from windtunnel.core.errors import NotReadyError, UsageError
+from windtunnel.core.home import Home
 
 # Where SageMaker's platform tells a container to listen, when it does not say (serve.py).
 _PORT = 8080
@@ -61,6 +62,7 @@ def container(
                 model_dir,
                 os.environ,
                 Path(where),
+                Home.resolve().cache,
                 bound,
                 grpc_port=None if shared is None else shared.getsockname()[1],
                 grpc_host=host,

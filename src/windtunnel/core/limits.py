@@ -371,6 +371,10 @@ SCRIPT_GREENLET_COUNT_MAX = 32
 SCRIPT_SWEEP_INTERVAL_S = 0.25
 # How long the other requests of a worker that is to be replaced may take. Guess.
 SCRIPT_RETIRE_GRACE_S = 3.0
+# Sets of packages that a home keeps for scripts' requirements.txt, besides those in use. Guess.
+SCRIPT_PACKAGES_COUNT_MAX = 8
+# Of what pip writes, so many last lines are looked through for the reason why it failed.
+PIP_LINES_KEPT = 50
 # From a time-out until a worker that cannot even say so ends itself. Guess.
 SCRIPT_WATCHDOG_MARGIN_S = 2.0
 # Why a container could not start, as it reports it: FailureReason takes 1,024 characters

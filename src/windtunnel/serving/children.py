@@ -26,7 +26,7 @@ class Reports:
     """Lines of JSON on a descriptor: how a process tells its parent how it fares."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
 
     def send(self, event: str, **details: Any) -> None:  # noqa: ANN401 - JSON is anything
         """Write one event; a parent that no longer reads is not an error here."""
@@ -36,7 +36,7 @@ class Reports:
         line = json.dumps(message).encode() + b"\n"
         assert len(line) <= limits.STATUS_LINE_BYTES_MAX
         with contextlib.suppress(OSError):
-            os.write(self._descriptor, line)
+            os.write(self.descriptor, line)
 
 
 class ReportLines:

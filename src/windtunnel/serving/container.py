@@ -9,18 +9,21 @@ import functools
 import gc
 import logging
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from windtunnel.serving import front
+from windtunnel.serving.children import Reports
 from windtunnel.serving.leader import Leader, Listener, Role
 from windtunnel.serving.models import Models, choose_models, list_files
 from windtunnel.serving.modelserver import process
 from windtunnel.serving.modelserver.process import ServerPlan
 from windtunnel.serving.ports import HOST, ServerPorts, claim_ports
-from windtunnel.serving.scripts import worker
-from windtunnel.serving.scripts.archive import Script, choose_script
+from windtunnel.serving.scripts import fresh, worker
+from windtunnel.serving.scripts.archive import LIBRARY, Script, choose_script
+from windtunnel.serving.scripts.packages import install_packages, module_names
 from windtunnel.serving.scripts.worker import WorkerPlan
 from windtunnel.serving.settings import Settings, parse_settings
 
@@ -40,6 +43,8 @@ class Order:
     environment: Mapping[str, str]
     # Where the model servers' Unix sockets go.
     socket_dir: Path
+    # Where what scripts require is kept from one start to the next.
+    cache_dir: Path
     # A bound TCP socket to answer on, for a container that runs alone.
     port: socket.socket | None = None
     # Where all model servers serve gRPC besides; the kernel shares out connections over them.
@@ -57,19 +62,25 @@ class _Setup:
     script: Script | None
     # Of the model servers that a script calls; none without one.
     ports: tuple[ServerPorts, ...]
+    # What requirements.txt brought.
+    packages: Path | None
 
 
 def run_container(order: Order, listener: Listener, lifeline: int | None) -> int:
     """Serve until SIGTERM; return the exit status. Raises ServingError for what cannot start."""
     setup = _set_up(order)
     _tell(setup)
+    if setup.script is not None and setup.script.is_to_be_installed:
+        setup = replace(setup, packages=install_packages(order.model_dir, order.cache_dir))
     import_engines(for_scripts=setup.script is not None)
     leader = Leader(setup.settings.wait_time_s, listener, lifeline)
     entrances = [_server_role(number, setup) for number in range(setup.settings.server_count)]
     for role in entrances:
         leader.add(role)
     if setup.script is not None:
-        entrances = [_worker_role(index, setup) for index in range(setup.settings.workers.count)]
+        run = _choose_worker(setup)
+        count = setup.settings.workers.count
+        entrances = [_worker_role(index, setup, run) for index in range(count)]
         # A script may call the models while it is imported.
         if leader.wait_available():
             for role in entrances:
@@ -90,7 +101,7 @@ def _set_up(order: Order) -> _Setup:
     )
     models = choose_models(files, settings.default_model)
     ports = claim_ports(settings.port_range, settings.server_count) if script is not None else ()
-    return _Setup(order, settings, models, script, tuple(ports))
+    return _Setup(order, settings, models, script, tuple(ports), packages=None)
 
 
 def _server_role(number: int, setup: _Setup) -> Role:
@@ -125,14 +136,32 @@ def _grpc_addresses(order: Order, ports: ServerPorts | None) -> list[str]:
     return addresses
 
 
-def _worker_role(index: int, setup: _Setup) -> Role:
+WorkerRun = Callable[[WorkerPlan, Reports, int], int]
+
+
+def _choose_worker(setup: _Setup) -> WorkerRun:
+    """Return how workers begin: as forks, unless they are to have other modules than these."""
+    folders = [setup.packages, setup.order.model_dir / LIBRARY]
+    brought = set().union(*(module_names(folder) for folder in folders if folder is not None))
+    doubled = sorted(brought & {name.partition(".")[0] for name in sys.modules})
+    if not doubled:
+        return worker.run_worker
+    logger.warning(
+        "the script brings its own %s, so that its workers are no forks: each takes longer to"
+        " start, and shares no memory",
+        ", ".join(doubled),
+    )
+    return fresh.run_fresh_worker
+
+
+def _worker_role(index: int, setup: _Setup, run: WorkerRun) -> Role:
     assert setup.script is not None
     number = setup.settings.server_count + index
     plan = WorkerPlan(
         settings=setup.settings.workers,
         script=setup.script,
         directory=setup.order.model_dir.resolve(),
-        packages=None,
+        packages=setup.packages,
         work_dir=setup.order.socket_dir,
         default_model=setup.models.default,
         grpc_ports=[ports.grpc_port for ports in setup.ports],
@@ -143,7 +172,7 @@ def _worker_role(index: int, setup: _Setup) -> Role:
     return Role(
         name=f"script worker {index}",
         number=number,
-        run=functools.partial(worker.run_worker, plan),
+        run=functools.partial(run, plan),
         keep=_descriptors(plan.listen),
         rank=_RANK_WORKER,
     )

@@ -3,7 +3,8 @@
 Started as `python -m windtunnel.serving.zygote --control-fd N`. On the control socket, lines of
 JSON:
 
-    in    {"start": id, "model_dir", "environment": {}, "socket_dir", "cpus": [], "nice"}
+    in    {"start": id, "model_dir", "environment": {}, "socket_dir", "cache_dir", "cpus": [],
+          "nice"}
           with two descriptors (SCM_RIGHTS): the container's log, and where it reports
     out   {"event": "warm"} once, when forks can be had; or {"event": "failed", "reason"}
           {"event": "started", "id", "pid"}, {"event": "exited", "id", "pid", "status"}
@@ -26,7 +27,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from windtunnel.core import limits
 from windtunnel.core.lifeline import MARK_VARIABLE, die_with_parent, join_parent
@@ -63,10 +64,19 @@ class StartOrder:
     model_dir: Path
     environment: Mapping[str, str]
     socket_dir: Path
+    cache_dir: Path
     cpus: tuple[int, ...]
     nice: int
     log: int
     status: int
+
+
+class Folders(NamedTuple):
+    """Where a container's files are."""
+
+    model: Path
+    sockets: Path
+    cache: Path
 
 
 class Zygote:
@@ -117,6 +127,7 @@ class Zygote:
             model_dir=Path(message["model_dir"]),
             environment=message["environment"],
             socket_dir=Path(message["socket_dir"]),
+            cache_dir=Path(message["cache_dir"]),
             cpus=tuple(message["cpus"]),
             nice=message["nice"],
             log=log,
@@ -158,7 +169,8 @@ def _become_container(order: StartOrder, zygote_pid: int, lifeline: int) -> NoRe
         _take_place(order)
         if needs_own_import(order.environment):
             _exec_container(order, lifeline)
-        status = lead(order.model_dir, order.socket_dir, order.status, lifeline)
+        folders = Folders(order.model_dir, order.socket_dir, order.cache_dir)
+        status = lead(folders, order.status, lifeline)
     except BaseException:  # noqa: BLE001 - nothing may climb into the zygote's stack
         sys.excepthook(*sys.exc_info())
     finally:
@@ -193,6 +205,7 @@ def _exec_container(order: StartOrder, lifeline: int) -> NoReturn:
     options = (
         f"--model-dir={order.model_dir}",
         f"--socket-dir={order.socket_dir}",
+        f"--cache-dir={order.cache_dir}",
         f"--status-fd={order.status}",
         f"--lifeline-fd={lifeline}",
     )
@@ -200,7 +213,7 @@ def _exec_container(order: StartOrder, lifeline: int) -> NoReturn:
     os.execv(sys.executable, program)  # noqa: S606 - a list of ours, without a shell
 
 
-def lead(model_dir: Path, socket_dir: Path, status: int, lifeline: int | None) -> int:
+def lead(folders: Folders, status: int, lifeline: int | None) -> int:
     """Run a container in this process; return its exit status."""
     from windtunnel.serving.container import Order, run_container
     from windtunnel.serving.logs import configure_logs
@@ -208,7 +221,8 @@ def lead(model_dir: Path, socket_dir: Path, status: int, lifeline: int | None) -
     configure_logs()
     reports = Reports(status)
     try:
-        return run_container(Order(model_dir, os.environ, socket_dir), reports, lifeline)
+        order = Order(folders.model, os.environ, folders.sockets, folders.cache)
+        return run_container(order, reports, lifeline)
     except ServingError as error:
         print(f"The container cannot start: {error}", file=sys.stderr)  # noqa: T201 - its log
         reports.send("failed", reason=str(error))
@@ -237,13 +251,15 @@ def main(arguments: Iterable[str]) -> int:
     parser.add_argument("--control-fd", type=int)
     parser.add_argument("--model-dir", type=Path)
     parser.add_argument("--socket-dir", type=Path)
+    parser.add_argument("--cache-dir", type=Path)
     parser.add_argument("--status-fd", type=int)
     parser.add_argument("--lifeline-fd", type=int)
     options = parser.parse_args(list(arguments))
     if options.control_fd is None:
         os.set_inheritable(options.status_fd, False)
         os.set_inheritable(options.lifeline_fd, False)
-        return lead(options.model_dir, options.socket_dir, options.status_fd, options.lifeline_fd)
+        folders = Folders(options.model_dir, options.socket_dir, options.cache_dir)
+        return lead(folders, options.status_fd, options.lifeline_fd)
     lifeline = join_parent()
     # A terminal's Ctrl-C is for the cloud, which then ends this.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -236,6 +236,7 @@ class Fleet:
                 model_dir=data.directory,
                 environment={**base_environment(), **instance.spec.environment},
                 socket_dir=work_dir,
+                cache_dir=self._home.cache,
                 cpus=instance.cpus,
                 # The zygote sets it, and only a privileged one could set it lower than its own.
                 nice=min(19, os.getpriority(os.PRIO_PROCESS, 0) + self._nice),

@@ -4,7 +4,7 @@ Importing TensorFlow takes seconds, forking a process that has it takes millisec
 is warmed when `up` starts and every TensorFlow container is a fork of it. It is asked in lines of
 JSON over a socket pair; descriptors travel beside them:
 
-    to it      {"start": id, "model_dir", "environment", "socket_dir", "cpus", "nice"}
+    to it      {"start": id, "model_dir", "environment", "socket_dir", "cache_dir", "cpus", "nice"}
                and two descriptors, [log, status]
     from it    {"event": "warm"}, or {"event": "failed", "reason"} when it never will be,
                {"event": "started", "id", "pid"}, {"event": "exited", "id", "pid", "status"}
@@ -58,6 +58,7 @@ class Order:
     model_dir: Path
     environment: Mapping[str, str]
     socket_dir: Path
+    cache_dir: Path
     cpus: Sequence[int]
     nice: int
 
@@ -68,6 +69,7 @@ class Order:
             "model_dir": str(self.model_dir),
             "environment": dict(self.environment),
             "socket_dir": str(self.socket_dir),
+            "cache_dir": str(self.cache_dir),
             "cpus": list(self.cpus),
             "nice": self.nice,
         }
