@@ -36,7 +36,7 @@ from windtunnel.cloud.fleet.model_data import ModelDataError
 from windtunnel.cloud.fleet.ports import Blocks, block_count
 from windtunnel.cloud.fleet.zygote import PROGRAM as ZYGOTE_PROGRAM
 from windtunnel.cloud.fleet.zygote import Order, Zygote
-from windtunnel.core import limits
+from windtunnel.core import free_memory, limits
 from windtunnel.core.clock import Clock
 from windtunnel.core.home import Home
 from windtunnel.core.supervision import Supervisor
@@ -208,7 +208,7 @@ class Fleet:
             0 if data is None else data.unpacked_bytes,
             has_script=data is not None and (data.directory / _SCRIPT_FOLDER).is_dir(),
         )
-        free_bytes = memory.available_bytes() - self._ledger.promised_bytes
+        free_bytes = free_memory.available_bytes() - self._ledger.promised_bytes
         if reason := memory.refusal(demand, free_bytes):
             raise StartFailedError(reason, "admission")
         self._ledger.promise(instance.id, demand.size_bytes)

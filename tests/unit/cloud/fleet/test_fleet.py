@@ -20,7 +20,7 @@ from windtunnel.cloud.fleet import fleet as fleet_module
 from windtunnel.cloud.fleet import health, memory
 from windtunnel.cloud.fleet.fleet import Fleet, Instance, InstanceSpec, StartFailedError
 from windtunnel.cloud.fleet.health import Pulse
-from windtunnel.core import limits
+from windtunnel.core import free_memory, limits
 from windtunnel.core.clock import SystemClock
 from windtunnel.core.home import Home
 from windtunnel.core.supervision import MARK_VARIABLE, Supervisor, _kill_marked, new_generation
@@ -661,7 +661,7 @@ def test_an_instance_that_does_not_fit_is_refused_with_a_reason(
     """A machine that swaps measures its disk, so it is not let come to that."""
     one = memory.Demand("command", {}).size_bytes
     monkeypatch.setattr(
-        memory, "available_bytes", lambda: limits.MEMORY_RESERVE_BYTES + 2 * one - 1
+        free_memory, "available_bytes", lambda: limits.MEMORY_RESERVE_BYTES + 2 * one - 1
     )
 
     async def story(cloud: Cloud) -> None:

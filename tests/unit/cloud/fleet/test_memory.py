@@ -1,11 +1,7 @@
 """Who fits into the machine."""
 
-from pathlib import Path
-
-import psutil
 import pytest
 
-from windtunnel.cloud.fleet import memory
 from windtunnel.cloud.fleet.memory import Demand, Ledger, refusal
 from windtunnel.core.limits import GIB, MEMORY_RESERVE_BYTES, MIB, SCRIPT_WORKER_BYTES
 
@@ -67,35 +63,3 @@ def test_promises_last_until_the_instance_has_grown() -> None:
     ledger.settle("a")
 
     assert ledger.promised_bytes == 7
-
-
-@pytest.mark.parametrize(
-    ("files", "available"),
-    [
-        ({}, None),
-        ({"memory.max": "max\n"}, None),
-        ({"memory.max": "1000\n", "memory.current": "what"}, None),
-        (
-            {
-                "memory.max": "1000\n",
-                "memory.current": "700\n",
-                "memory.stat": "anon 400\ninactive_file 250\nactive_file 50\n",
-            },
-            550,
-        ),
-        ({"memory.max": "10", "memory.current": "70", "memory.stat": ""}, 0),
-    ],
-)
-def test_a_container_s_own_limit_is_seen(
-    tmp_path: Path, files: dict[str, str], available: int | None
-) -> None:
-    """In a container with 4 GiB on a host with 64, it is the 4 that end an instance."""
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-
-    assert memory._cgroup_available_bytes(tmp_path) == available
-
-
-def test_the_machine_s_own_figure_is_plausible() -> None:
-    """The reading really reads."""
-    assert 0 < memory.available_bytes() <= psutil.virtual_memory().total
