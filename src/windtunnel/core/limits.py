@@ -371,6 +371,9 @@ SCRIPT_GREENLET_COUNT_MAX = 32
 SCRIPT_SWEEP_INTERVAL_S = 0.25
 # How long the other requests of a worker that is to be replaced may take. Guess.
 SCRIPT_RETIRE_GRACE_S = 3.0
+# What a script worker may take at least, however little is free: its threads' stacks count, 8 MiB
+# each, and a machine so full has other troubles. Guess.
+SCRIPT_ALLOWANCE_BYTES_MIN = 1 * GIB
 # Sets of packages that a home keeps for scripts' requirements.txt, besides those in use. Guess.
 SCRIPT_PACKAGES_COUNT_MAX = 8
 # Of what pip writes, so many last lines are looked through for the reason why it failed.

@@ -20,6 +20,7 @@ from windtunnel.core import limits
 from windtunnel.http.server import Exchange
 from windtunnel.serving.errors import RequestError, render_error
 from windtunnel.serving.modelserver.threads import Threads
+from windtunnel.serving.scripts.allowance import lift_limit
 from windtunnel.serving.scripts.context import Backend, Context, make_context
 from windtunnel.serving.scripts.exits import ScriptExit
 from windtunnel.serving.scripts.handlers import Answer, Handler
@@ -216,9 +217,12 @@ class _Call:
         except RequestError as error:
             self._fail(error.message)
         except MemoryError as error:
+            lift_limit()
             logger.exception("exception handling request")
             place = locate(error.__traceback__, directory)
-            self._exhausted = f"the script asked for more memory than there is, at {place}."
+            self._exhausted = (
+                f"the script asked for more memory than there is{f', at {place}' if place else ''}."
+            )
             self._fail(f"MemoryError: {self._exhausted}")
         except SystemExit as error:
             logger.exception("exception handling request")

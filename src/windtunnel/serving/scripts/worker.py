@@ -29,6 +29,7 @@ from windtunnel.serving.children import Reports
 from windtunnel.serving.errors import ServingError
 from windtunnel.serving.logs import configure_logs, share_logs
 from windtunnel.serving.modelserver.threads import Threads
+from windtunnel.serving.scripts.allowance import limit_memory
 from windtunnel.serving.scripts.archive import CODE, LIBRARY, Script
 from windtunnel.serving.scripts.calls import ScriptService, Surroundings
 from windtunnel.serving.scripts.channels import LazyChannel
@@ -64,6 +65,7 @@ def run_worker(plan: WorkerPlan, reports: Reports, lifeline: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
     _furnish(plan)
+    limit_memory()
     try:
         handle = load_handler(plan.directory, plan.script)
     except ServingError as error:
