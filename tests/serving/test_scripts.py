@@ -260,6 +260,24 @@ def test_workers_and_model_servers_are_as_many_as_was_asked_for(
     container.stop()
 
 
+def test_requests_are_logged_where_gunicorn_is_to_tell_most(
+    zygote: Zygote, scripted: Scripted
+) -> None:
+    """SAGEMAKER_GUNICORN_LOGLEVEL: debug shows each request, error hides what goes well."""
+    script = "def handler(data, context): return '', 'text/plain'"
+    directory = scripted(script)
+    logs = {}
+    for level in ("debug", "error"):
+        container = zygote.start(directory, SAGEMAKER_GUNICORN_LOGLEVEL=level)
+        (address,) = container.wait_listening()
+        invoke(address, "abc")
+        container.stop()
+        logs[level] = container.log
+
+    assert "POST /invocations 200, 3 bytes in, 0 out" in logs["debug"]
+    assert "POST /invocations" not in logs["error"]
+
+
 def test_ports_come_from_the_safe_range(zygote: Zygote, scripted: Scripted) -> None:
     """A range that is too small is said at the start, not by the first request."""
     container = zygote.start(scripted(HANDLER), SAGEMAKER_SAFE_PORT_RANGE="9000-9001")

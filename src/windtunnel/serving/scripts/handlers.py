@@ -135,7 +135,11 @@ class ModelClient:
         session = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = _open_session()
-        response: requests.Response = session.post(uri, data=body)
+        response: requests.Response = session.post(uri, data=body, stream=True)
+        # By itself requests reads 10 KiB at a time: half of what a U-Net's request costs here
+        # (2026-11-25: 1.2 against 0.7 ms of CPU with 0.9 MB out and 0.8 MB in).
+        response._content = response.raw.read(decode_content=True)  # noqa: SLF001 - see above
+        response._content_consumed = True  # noqa: SLF001 - see above
         return response
 
 
