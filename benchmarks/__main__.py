@@ -1,7 +1,7 @@
 """Run the measurements: all of them, or those named.
 
-    python -m benchmarks [gateway] [unet] [start] [generator] [memory] [master] [truth]
-        [control] [proxy]
+    python -m benchmarks [gateway] [unet] [start] [scripts] [generator] [memory] [master]
+        [truth] [control] [proxy]
 
 Prints Markdown with the machine's facts. Wants an otherwise idle machine.
 """
@@ -12,7 +12,18 @@ import time
 
 from benchmarks.machine import facts
 
-NAMES = ("gateway", "unet", "start", "generator", "memory", "master", "truth", "control", "proxy")
+NAMES = (
+    "gateway",
+    "unet",
+    "start",
+    "scripts",
+    "generator",
+    "memory",
+    "master",
+    "truth",
+    "control",
+    "proxy",
+)
 
 
 def main() -> None:

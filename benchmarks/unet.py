@@ -72,7 +72,7 @@ def main() -> list[str]:
         engines = [_bare_engine(model_dir)]
         for _ in range(ROUNDS):
             for contestant in contestants:
-                _measure(contestant)
+                measure(contestant)
         engines.append(_bare_engine(model_dir))
     return _table(contestants, engines)
 
@@ -110,7 +110,8 @@ def _peer(name: str, port: int, model_dir: Path, body: bytes) -> Iterator[Contes
         process.wait()
 
 
-def _measure(contestant: Contestant) -> None:
+def measure(contestant: Contestant) -> None:
+    """Drive one server for a while, and keep its rate and its CPU time for each request."""
     host, _, port = contestant.url.removeprefix("http://").partition(":")
     processes = tree(contestant.pid)
     before_s = cpu_s(processes)

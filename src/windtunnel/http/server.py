@@ -8,7 +8,9 @@ here are megabytes. What a handler sees is in `exchange.py`, what is done with b
 import asyncio
 import contextlib
 import socket
+import sys
 from email.utils import formatdate
+from typing import Any
 
 from windtunnel.core import limits
 from windtunnel.http.connection import Connection
@@ -18,6 +20,8 @@ __all__ = ["BodySink", "Exchange", "Handler", "Owner", "Server", "Successor", "s
 
 # How often silence is looked for; a timer for each request would cost more than it tells.
 _SWEEP_INTERVAL_S = 1.0
+# Who made a Unix socket removes its path; since Python 3.13 a server would do it when it ends.
+_KEEP_PATH: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 
 
 class Server:
@@ -95,6 +99,13 @@ async def serve(
     if path is not None:
         listening = await loop.create_unix_server(
             lambda: Connection(server), path, backlog=limits.CONNECTION_COUNT_MAX
+        )
+    elif sock is not None and sock.family == socket.AF_UNIX:
+        listening = await loop.create_unix_server(
+            lambda: Connection(server),
+            sock=sock,
+            backlog=limits.CONNECTION_COUNT_MAX,
+            **_KEEP_PATH,
         )
     elif sock is not None:
         listening = await loop.create_server(

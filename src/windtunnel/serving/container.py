@@ -166,7 +166,7 @@ def _worker_role(index: int, setup: _Setup, run: WorkerRun) -> Role:
         default_model=setup.models.default,
         grpc_ports=[ports.grpc_port for ports in setup.ports],
         rest_ports=[ports.rest_port for ports in setup.ports],
-        listen=_entrance(number, setup.settings.workers.count, setup.order),
+        listen=_worker_socket(number, setup),
         logs_requests=setup.settings.logs_requests,
     )
     return Role(
@@ -176,6 +176,16 @@ def _worker_role(index: int, setup: _Setup, run: WorkerRun) -> Role:
         keep=_descriptors(plan.listen),
         rank=_RANK_WORKER,
     )
+
+
+def _worker_socket(number: int, setup: _Setup) -> socket.socket:
+    """Return a bound socket: the port, or one of a path that the worker's successors take over."""
+    entrance = _entrance(number, setup.settings.workers.count, setup.order)
+    if not isinstance(entrance, str):
+        return entrance
+    bound = socket.socket(socket.AF_UNIX)
+    bound.bind(entrance)
+    return bound
 
 
 def _entrance(number: int, count: int, order: Order) -> str | socket.socket:

@@ -48,6 +48,8 @@ class Role:
     # By when it must be available, and when it is started again.
     deadline_s: float = 0.0
     restart_at_s: float | None = None
+    # It has said that it ends to be replaced: its own decision, and no crash.
+    is_retired: bool = False
     is_told_to_end: bool = False
 
 
@@ -76,6 +78,8 @@ def decide_death(role: Role, status: int, now_s: float) -> Restart | GiveUp:
         return GiveUp(role.reason)
     if not role.was_available:
         return GiveUp(f"The {role.name} ended while it started: {describe_status(status)}.")
+    if role.is_retired:
+        return Restart(limits.RESTART_BACKOFF_FIRST_S, role.deaths_in_row)
     is_forgiven = role.is_available and (now_s - role.available_since_s >= limits.RESTART_FORGIVE_S)
     deaths = 0 if is_forgiven else role.deaths_in_row
     # The exponent is bounded so that a week of crashes does not overflow a float.
@@ -170,6 +174,7 @@ class Leader:
     def _start(self, role: Role) -> None:
         role.restart_at_s = None
         role.is_available = False
+        role.is_retired = False
         role.deadline_s = self._clock.monotonic_s() + self._start_timeout_s
         role.child = fork(role.run, keep=role.keep, lifeline=self._child_lifeline)
         logger.info("started %s (pid %d)", role.name, role.child.pid)
@@ -179,6 +184,8 @@ class Leader:
         for report in role.child.read_reports():
             if report["event"] == "available":
                 self._note_available(role)
+            elif report["event"] == "retired":
+                role.is_retired = True
             elif report["event"] == "failed":
                 role.reason = report["reason"]
 

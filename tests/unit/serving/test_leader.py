@@ -48,6 +48,13 @@ def test_crashes_in_a_row_are_answered_ever_later() -> None:
     assert delays == sorted(delays)
 
 
+def test_a_worker_that_asked_to_be_replaced_has_not_crashed() -> None:
+    """One request in ten that takes too long must not make the pauses grow to half a minute."""
+    role = served(is_retired=True, deaths_in_row=5)
+
+    assert decide_death(role, 1, 1.0) == Restart(limits.RESTART_BACKOFF_FIRST_S, 5)
+
+
 def test_a_time_of_health_is_forgiving() -> None:
     """One crash a day is not a row of crashes."""
     role = served(deaths_in_row=10, available_since_s=0.0)

@@ -25,7 +25,7 @@ from windtunnel.serving.scripts.context import Backend, Context, make_context
 from windtunnel.serving.scripts.exits import ScriptExit
 from windtunnel.serving.scripts.handlers import Answer, Handler
 from windtunnel.serving.scripts.stream import Stream
-from windtunnel.serving.scripts.whereabouts import locate, locate_frame
+from windtunnel.serving.scripts.whereabouts import hint_at_path, locate, locate_frame
 from windtunnel.serving.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
@@ -234,6 +234,8 @@ class _Call:
             )
         except BaseException as error:
             logger.exception("exception handling request")
+            if hint := hint_at_path(error, directory):
+                logger.error("%s", hint)  # noqa: TRY400 - the traceback stands above it
             self._fail(str(error) or type(error).__name__)
         finally:
             self._is_done = True
@@ -253,8 +255,7 @@ class _Call:
             self._service.retire(self._exhausted)
 
     def give_up(self, status: int, message: str) -> None:
-        """Answer in the script's place; what it still brings is dropped."""
-        self._service.forget(self)
+        """Answer in the script's place, once; what it still brings is dropped."""
         exchange = self._exchange
         if not exchange.is_abandoned and not exchange.is_answered:
             self._service.refuse(exchange, status, message)

@@ -22,10 +22,8 @@ from windtunnel.serving.settings import WorkerSettings
 
 def run_fresh_worker(plan: WorkerPlan, reports: Reports, lifeline: int) -> int:
     """Replace this process by one that runs the plan."""
-    for descriptor in (reports.descriptor, lifeline):
+    for descriptor in (reports.descriptor, lifeline, plan.listen.fileno()):
         os.set_inheritable(descriptor, True)
-    if isinstance(plan.listen, socket.socket):
-        os.set_inheritable(plan.listen.fileno(), True)
     options = (
         f"--plan={render_plan(plan)}",
         f"--reports-fd={reports.descriptor}",
@@ -43,8 +41,7 @@ def render_plan(plan: WorkerPlan) -> str:
     fields["script"] = dataclasses.asdict(plan.script)
     for name in ("directory", "packages", "work_dir"):
         fields[name] = None if fields[name] is None else str(fields[name])
-    if isinstance(plan.listen, socket.socket):
-        fields["listen"] = plan.listen.fileno()
+    fields["listen"] = plan.listen.fileno()
     return json.dumps(fields)
 
 
@@ -55,8 +52,7 @@ def parse_plan(text: str) -> WorkerPlan:
     fields["script"] = Script(**fields["script"])
     for name in ("directory", "packages", "work_dir"):
         fields[name] = None if fields[name] is None else Path(fields[name])
-    if isinstance(fields["listen"], int):
-        fields["listen"] = socket.socket(fileno=fields["listen"])
+    fields["listen"] = socket.socket(fileno=fields["listen"])
     return WorkerPlan(**fields)
 
 
@@ -68,9 +64,8 @@ def main(arguments: Iterable[str]) -> int:
     parser.add_argument("--lifeline-fd", type=int)
     options = parser.parse_args(list(arguments))
     plan: WorkerPlan = options.plan
-    held = [] if isinstance(plan.listen, str) else [plan.listen.fileno()]
     # What the script starts has no use for them.
-    for descriptor in (options.reports_fd, options.lifeline_fd, *held):
+    for descriptor in (options.reports_fd, options.lifeline_fd, plan.listen.fileno()):
         os.set_inheritable(descriptor, False)
     return run_worker(plan, Reports(options.reports_fd), options.lifeline_fd)
 

@@ -4,6 +4,9 @@ import traceback
 from pathlib import Path
 from types import FrameType, TracebackType
 
+# Where SageMaker unpacks an archive, and many scripts look for what they brought.
+_THERE = "/opt/ml/model"
+
 
 def locate(trace: TracebackType | None, directory: Path) -> str:
     """Return `code/inference.py:7` for the innermost place of a traceback below a directory."""
@@ -32,4 +35,16 @@ def describe_error(error: BaseException, directory: Path) -> str:
         place = f"{path.relative_to(directory) if is_ours else path}:{error.lineno}"
     else:
         place = locate(error.__traceback__, directory)
-    return f"{text} ({place})" if place else text
+    text = f"{text} ({place})" if place else text
+    hint = hint_at_path(error, directory)
+    return f"{text}; {hint}" if hint else text
+
+
+def hint_at_path(error: BaseException, directory: Path) -> str:
+    """Say where the archive is, to a script that looked for it where SageMaker has it."""
+    if _THERE not in str(error):
+        return ""
+    return (
+        f"SageMaker's {_THERE} is {directory} here: a script that begins its paths with"
+        " os.path.dirname(__file__) runs in both places"
+    )

@@ -1,7 +1,8 @@
 """The life of one script worker: import the script, listen, serve, drain.
 
 A fork of the container's leader, like a model server: TensorFlow is imported already, and what a
-script imports besides stays its own. It listens only once its script is imported.
+script imports besides stays its own. Its socket is the leader's: what comes while a worker is
+replaced waits there for the next one.
 
 Rule: everything that a script writes goes to the container's log, and nothing of the container's
 that a script could close, leave or wait for is shared with it.
@@ -54,8 +55,8 @@ class WorkerPlan:
     default_model: str
     grpc_ports: Sequence[int]
     rest_ports: Sequence[int]
-    # A Unix socket's path, or a socket that is bound already.
-    listen: str | socket.socket
+    # Bound already.
+    listen: socket.socket
     logs_requests: bool
 
 
@@ -74,9 +75,6 @@ def run_worker(plan: WorkerPlan, reports: Reports, lifeline: int) -> int:
     guard_exit()
     gc.collect()
     gc.freeze()
-    if isinstance(plan.listen, str):
-        # A predecessor that was killed has left its socket.
-        Path(plan.listen).unlink(missing_ok=True)
     return uvloop.run(_serve(plan, handle, reports, lifeline))
 
 
@@ -126,15 +124,14 @@ async def _serve(plan: WorkerPlan, handle: Handler, reports: Reports, lifeline: 
         logs_requests=plan.logs_requests or plan.settings.log_level == "debug",
     )
     service = ScriptService(handle, threads, surroundings, end.set)
-    if isinstance(plan.listen, str):
-        server = await serve(service, path=plan.listen)
-    else:
-        server = await serve(service, sock=plan.listen)
+    server = await serve(service, sock=plan.listen)
     watching = asyncio.create_task(_watch(plan.settings.timeout_s))
     reports.send("available")
     await end.wait()
     is_replaced = service.is_draining
     service.is_draining = True
+    if is_replaced:
+        reports.send("retired")
     logger.info("draining, %d requests in hand", threads.task_count)
     grace_s = limits.SCRIPT_RETIRE_GRACE_S if is_replaced else limits.STOP_GRACE_S
     if not await server.drain(grace_s):

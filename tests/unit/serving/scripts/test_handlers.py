@@ -78,6 +78,18 @@ def test_a_script_that_cannot_be_used_is_said_with_its_line(
         load(tmp_path, text)
 
 
+def test_a_script_that_looks_where_sagemaker_has_its_archive_is_told_where_it_is(
+    tmp_path: Path,
+) -> None:
+    """No such file or directory: /opt/ml/model/… tells nobody that all others of it are here."""
+    with pytest.raises(ScriptError) as caught:
+        load(tmp_path, "open('/opt/ml/model/code/labels.json')")
+
+    assert f"(code/inference.py:1); SageMaker's /opt/ml/model is {tmp_path} here" in str(
+        caught.value
+    )
+
+
 def test_the_innermost_line_of_the_script_is_the_one_that_is_named(tmp_path: Path) -> None:
     """Errors are raised deep in libraries; the author knows the line that called them."""
     handle = load(tmp_path, "import json\ndef handler(data, context):\n  return json.loads('{')")
