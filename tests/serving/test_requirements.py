@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.serving.harness import Container, Zygote, invoke
+from tests.serving.harness import Alone, Container, Zygote, invoke
 from tests.serving.wheels import write_wheel
 
 pytestmark = pytest.mark.slow
@@ -59,6 +59,20 @@ def test_what_cannot_be_installed_is_said_in_pips_words(start: Start) -> None:
     assert reason.startswith("code/requirements.txt cannot be installed (pip's exit status is 1): ")
     assert "No matching distribution found for nowhere==7" in reason
     assert container.wait_exit() == 1
+
+
+def test_a_cache_that_cannot_be_written_is_said(
+    run_alone: Callable[..., Alone], scripted: Scripted, tmp_path: Path
+) -> None:
+    """A sentence, where a traceback would be blamed on the script."""
+    (tmp_path / "home").touch()
+    directory = scripted(**{"requirements.txt": "wanted\n"})
+    alone = run_alone(directory, "--port=0", WINDTUNNEL_HOME=str(tmp_path / "home"))
+    status, errors = alone.wait_exit()
+
+    assert status == 2
+    assert "code/requirements.txt cannot be installed below" in errors
+    assert "Traceback" not in errors
 
 
 def test_a_version_of_its_own_wins_over_the_one_that_is_loaded(

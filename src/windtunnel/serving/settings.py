@@ -18,6 +18,7 @@ from windtunnel.serving.ports import PortRange
 _PREFIX = "SAGEMAKER_"
 _CLASS = "SAGEMAKER_GUNICORN_WORKER_CLASS"
 _THREADS = "SAGEMAKER_GUNICORN_THREADS"
+_READ_TIMEOUT = "SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS"
 _PORTS = "SAGEMAKER_SAFE_PORT_RANGE"
 _LOG_LEVELS = ("debug", "info", "notice", "warn", "error", "crit", "alert", "emerg")
 # Levels at which nginx, too, would tell of single requests.
@@ -67,6 +68,10 @@ def parse_settings(
     # An empty value is an unset one, as in the original, which tests it for truth.
     given = {name: value.strip() for name, value in environment.items() if value.strip()}
     _refuse_other_modes(given)
+    workers = _parse_workers(given, has_script=has_script)
+    notices = _notices(given, is_on_port=is_on_port, has_script=has_script)
+    if has_script:
+        notices += _worker_notices(given, workers)
     level = _choice(given, "SAGEMAKER_TFS_NGINX_LOGLEVEL", _LOG_LEVELS, "error")
     name = given.get("SAGEMAKER_TFS_DEFAULT_MODEL_NAME", "None")
     return Settings(
@@ -81,9 +86,9 @@ def parse_settings(
         default_model=None if name == "None" else name,
         wait_time_s=float(_whole(given, "SAGEMAKER_TFS_WAIT_TIME_SECONDS", 300, 1)),
         logs_requests=level in _VERBOSE_LEVELS,
-        workers=_parse_workers(given, has_script=has_script),
+        workers=workers,
         port_range=_parse_port_range(given),
-        notices=tuple(_notices(given, is_on_port=is_on_port, has_script=has_script)),
+        notices=tuple(notices),
     )
 
 
@@ -96,7 +101,7 @@ def _parse_workers(given: Mapping[str, str], *, has_script: bool) -> WorkerSetti
         # gunicorn's own rule, on its page on `threads`.
         kind = "gthread"
     timeout_s = float(_whole(given, "SAGEMAKER_GUNICORN_TIMEOUT_SECONDS", 30, 0))
-    read_timeout_s = float(_whole(given, "SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS", 60, 1))
+    read_timeout_s = float(_whole(given, _READ_TIMEOUT, 60, 1))
     return WorkerSettings(
         count=_whole(given, "SAGEMAKER_GUNICORN_WORKERS", 1, 1, limits.SCRIPT_WORKER_COUNT_MAX),
         kind=kind,
@@ -191,7 +196,7 @@ _SCRIPT_ONLY: Mapping[str, str] = {
     _CLASS: _NO_SCRIPT,
     "SAGEMAKER_GUNICORN_LOGLEVEL": _NO_SCRIPT,
     "SAGEMAKER_GUNICORN_TIMEOUT_SECONDS": _NO_SCRIPT,
-    "SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS": "there is no proxy before the models",
+    _READ_TIMEOUT: "there is no proxy before the models",
     _PORTS: "the model servers need no ports of their own",
 }
 _INERT: Mapping[str, tuple[Check, str]] = {
@@ -227,6 +232,23 @@ _EFFECTIVE = frozenset(
         "SAGEMAKER_MULTI_MODEL",
     }
 )
+
+
+def _worker_notices(given: Mapping[str, str], workers: WorkerSettings) -> list[str]:
+    """Say what is something else than its variable spells."""
+    notices = []
+    if workers.kind == "gthread" and given.get(_CLASS, "").lower() == "sync":
+        notices.append(
+            f"{_CLASS}={given[_CLASS]} is gthread here, as gunicorn has it with more than one"
+            f" {_THREADS}."
+        )
+    read_timeout = given.get(_READ_TIMEOUT)
+    if read_timeout is not None and int(read_timeout) < workers.read_timeout_s:
+        notices.append(
+            f"{_READ_TIMEOUT}={read_timeout} is raised to {workers.read_timeout_s:g}, so that no"
+            " request is given up while its worker may still have it."
+        )
+    return notices
 
 
 def _notices(given: Mapping[str, str], *, is_on_port: bool, has_script: bool) -> list[str]:

@@ -204,6 +204,21 @@ def test_a_client_waits_at_least_as_long_as_its_worker() -> None:
     assert (workers.timeout_s, workers.read_timeout_s) == (90, 90)
 
 
+def test_what_is_not_as_it_was_spelled_is_said() -> None:
+    """Whoever compares two settings must know when they are one."""
+    environment = {
+        "SAGEMAKER_GUNICORN_WORKER_CLASS": "sync",
+        "SAGEMAKER_GUNICORN_THREADS": "2",
+        "SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS": "20",
+    }
+    found = parse_settings(environment, is_on_port=False, has_script=True).notices
+
+    assert [notice.partition(",")[0] for notice in found] == [
+        "SAGEMAKER_GUNICORN_WORKER_CLASS=sync is gthread here",
+        "SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS=20 is raised to 30",
+    ]
+
+
 def test_a_safe_port_range_is_two_ports() -> None:
     """As SageMaker writes it."""
     settings = parse_settings(

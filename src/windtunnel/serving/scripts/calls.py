@@ -18,7 +18,7 @@ from pathlib import Path
 
 from windtunnel.core import limits
 from windtunnel.http.server import Exchange
-from windtunnel.serving.errors import RequestError, render_error
+from windtunnel.serving.errors import render_error
 from windtunnel.serving.modelserver.threads import Threads
 from windtunnel.serving.scripts.allowance import lift_limit
 from windtunnel.serving.scripts.context import Backend, Context, make_context
@@ -214,8 +214,6 @@ class _Call:
             body = self._exchange.body()
             context = self._service.make_context(self._exchange)
             self._answer = self._service.handle(Stream(body), context)
-        except RequestError as error:
-            self._fail(error.message)
         except MemoryError as error:
             lift_limit()
             logger.exception("exception handling request")

@@ -39,7 +39,15 @@ def install_packages(model_dir: Path, cache_dir: Path) -> Path:
 
     It is this process's to use until it ends.
     """
-    cache = cache_dir / "packages"
+    try:
+        return _install(model_dir, cache_dir / "packages")
+    except OSError as error:
+        raise ScriptError(
+            f"{REQUIREMENTS} cannot be installed below {cache_dir}: {error.strerror or error}."
+        ) from error
+
+
+def _install(model_dir: Path, cache: Path) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     folder = cache / _digest(model_dir / CODE)
     descriptor = os.open(_lock_path(folder), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -95,6 +95,8 @@ def _furnish(plan: WorkerPlan) -> None:
     # Where a crash of native code stood is said in the log.
     faulthandler.enable(all_threads=False)
     os.chdir(plan.work_dir)
+    # The archive's folder is shared by every instance that serves it, and nobody's to write to.
+    sys.dont_write_bytecode = True
     paths = [str(plan.directory / CODE)]
     if plan.script.has_library:
         paths.append(str(plan.directory / LIBRARY))
