@@ -153,7 +153,7 @@ _INVALID: list[tuple[str, dict[str, Any], str, int]] = [
     ("create_bucket", {"Bucket": "UPPER"}, "InvalidBucketName", 400),
     ("delete_bucket", {}, "BucketNotEmpty", 409),
     ("put_object", {"Key": "x", "Body": b"x", "ContentMD5": "AAAA"}, "InvalidDigest", 400),
-    ("put_object", {"Key": "x", "ServerSideEncryption": "aws:kms"}, "NotImplemented", 501),
+    ("put_object", {"Key": "x", "ServerSideEncryption": "aws:kms:dsse"}, "NotImplemented", 501),
     ("copy_object", {"Key": "x", "CopySource": "b-none/k"}, "NoSuchBucket", 404),
     (
         "complete_multipart_upload",

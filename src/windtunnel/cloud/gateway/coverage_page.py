@@ -39,8 +39,8 @@ operation that is not in a table is refused likewise.
 _BESIDES = {
     "sagemaker": "images other than <registry>/tensorflow-inference and local/command, model data "
     "that is not in S3, tags on what is neither model nor endpoint config nor endpoint",
-    "s3": "encryption other than `AES256` (which is taken; nothing is encrypted), versions, "
-    "checksums by XXHASH",
+    "s3": "encryption other than `AES256` and `aws:kms` without a key named (which are taken; "
+    "nothing is encrypted), versions, checksums by XXHASH",
     "iam": "policies other than a role's inline ones and AWS's managed ones",
     "cloudwatch": "the statistics IQM, TM, TC, TS, WM and PR; of metric math SEARCH, Metrics "
     "Insights, ANOMALY_DETECTION_BAND, INSIGHT_RULE_METRIC, SERVICE_QUOTA and DB_PERF_INSIGHTS; "

@@ -1,8 +1,9 @@
 """What the headers of a request say about an object, beside its bytes.
 
 Rule: pure; a header that asks for what this S3 does not do is refused by name, never ignored. One
-exception, because every common script sends it: `x-amz-server-side-encryption: AES256`, S3's own
-default, is taken and not echoed. Nothing here is encrypted by this S3.
+exception, because every common script sends it: `x-amz-server-side-encryption` with AES256, S3's
+own default, or with aws:kms and no key named, which the SageMaker SDK asks for when it repacks a
+model with an entry point. Both are taken and not echoed: nothing is encrypted by this S3.
 """
 
 from urllib.parse import parse_qsl
@@ -46,6 +47,7 @@ _STORAGE_CLASSES = frozenset(
     }
 )
 _ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE", "OUTPOSTS", "SNOW", "EXPRESS_ONEZONE"})
+_TAKEN_ENCRYPTIONS = frozenset({None, "AES256", "aws:kms"})
 REFUSED_PREFIXES = (
     "x-amz-copy-source-server-side-encryption-",
     "x-amz-grant-",
@@ -62,7 +64,7 @@ def refuse_unoffered(request: Request) -> None:
         if name.startswith(REFUSED_PREFIXES):
             raise not_implemented(f"The header {name}")
     encryption = request.header("x-amz-server-side-encryption")
-    if encryption not in (None, "AES256"):
+    if encryption not in _TAKEN_ENCRYPTIONS:
         raise not_implemented(f"Server-side encryption with {encryption}")
     if (request.header("x-amz-bucket-object-lock-enabled") or "").lower() == "true":
         raise not_implemented("Object lock")

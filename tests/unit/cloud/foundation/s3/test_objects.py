@@ -251,7 +251,8 @@ def test_tags_of_an_object_are_kept(s3: Any, bucket: str) -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        {"ServerSideEncryption": "aws:kms"},
+        {"ServerSideEncryption": "aws:kms:dsse"},
+        {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/mine"},
         {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32},
         {"StorageClass": "GLACIER"},
         {"GrantRead": "id=abc"},
@@ -273,9 +274,12 @@ def test_what_a_header_asks_for_is_done_or_refused(
         client.head_object(Bucket=bucket, Key="k")
 
 
-def test_s3s_default_encryption_may_be_asked_for(s3: Any, bucket: str) -> None:
-    """Every other script does; the answer does not claim what is not so."""
-    answer = s3.put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="AES256")
+@pytest.mark.parametrize("encryption", ["AES256", "aws:kms"])
+def test_encryption_with_a_key_of_awss_may_be_asked_for(
+    s3: Any, bucket: str, encryption: str
+) -> None:
+    """Every other script and the SageMaker SDK do; the answer does not claim what is not so."""
+    answer = s3.put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption=encryption)
 
     assert "ServerSideEncryption" not in answer
 
