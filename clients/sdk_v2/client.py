@@ -6,7 +6,9 @@ was checked.
 """
 
 import json
+import pathlib
 import sys
+import tempfile
 import urllib.parse
 
 import boto3
@@ -25,6 +27,20 @@ ENVIRONMENT = {
     "SAGEMAKER_TFS_INTRA_OP_PARALLELISM": "1",
     "SAGEMAKER_TFS_INSTANCE_COUNT": "8",
 }
+
+# Makes pictures of a number, and a number of each answer.
+SCRIPT = """
+import json
+import numpy as np
+
+def input_handler(data, context):
+    count = json.load(data)["black"]
+    return json.dumps({"instances": np.zeros((count, 8, 8, 3)).tolist()})
+
+def output_handler(response, context):
+    means = np.mean(response.json()["predictions"], axis=(1, 2, 3))
+    return json.dumps({"means": means.tolist()}), context.accept_header
+"""
 
 
 def main(archive: str) -> None:
@@ -68,6 +84,30 @@ def main(archive: str) -> None:
     predictor.delete_endpoint(delete_endpoint_config=True)
     check_gone(predictor)
     print("ok: delete_model, delete_endpoint")
+
+    play_entry_point(model_data, role)
+
+
+def play_entry_point(model_data: str, role: str) -> None:
+    """Deploy the same model behind a script, which the SDK packs into the archive."""
+    with tempfile.TemporaryDirectory() as directory:
+        script = pathlib.Path(directory, "inference.py")
+        script.write_text(SCRIPT)
+        model = Model(
+            model_data=model_data,
+            role=role,
+            framework_version="1.15.3",
+            entry_point=str(script),
+            env={"SAGEMAKER_GUNICORN_WORKERS": "2"},
+        )
+        predictor = model.deploy(initial_instance_count=1, instance_type=INSTANCE_TYPE)
+    answer = predictor.predict({"black": 2})
+    assert answer == {"means": [0.5, 0.5]}, answer
+    print("ok: entry_point: input_handler and output_handler")
+
+    predictor.delete_model()
+    predictor.delete_endpoint(delete_endpoint_config=True)
+    check_gone(predictor)
 
 
 def describe(predictor: Predictor) -> dict[str, object]:
