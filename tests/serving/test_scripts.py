@@ -210,6 +210,30 @@ def test_a_pair_stands_before_and_after_the_model(zygote: Zygote, scripted: Scri
     container.stop()
 
 
+def test_a_script_asks_the_model_over_grpc(zygote: Zygote, scripted: Scripted) -> None:
+    """With context.channel, or with one of its own to context.grpc_port; messages are there."""
+    script = """
+import grpc, json
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+def handler(data, context):
+    channel = context.channel
+    if data.read() == b"own":
+        channel = grpc.insecure_channel("localhost:" + context.grpc_port)
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "half_plus_two"
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto([1.0, 2.0]))
+    answer = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, 60)
+    return json.dumps(list(answer.outputs["y"].float_val)), None
+"""
+    container = zygote.start(scripted(script), SAGEMAKER_TFS_INSTANCE_COUNT="2")
+    (address,) = container.wait_listening()
+
+    for body in ("", "own", "", ""):
+        assert invoke(address, body).json == [2.5, 3.0]
+    container.stop()
+
+
 def test_requirements_without_a_script_get_the_default_handler(
     zygote: Zygote, scripted: Scripted
 ) -> None:

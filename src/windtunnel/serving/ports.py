@@ -33,7 +33,7 @@ class PortRange:
 class ServerPorts:
     """What one model server answers on."""
 
-    # Bound, and not listening: a gRPC server binds the same number itself, with SO_REUSEPORT.
+    # Bound, and not listening: the gRPC server binds the same number itself, with SO_REUSEPORT.
     grpc: socket.socket
     # Listening already, so that nobody else can have bound the number, too.
     rest: socket.socket

@@ -26,6 +26,7 @@ import uvloop
 from windtunnel.core import limits
 from windtunnel.core.allocator import keep_freed_memory
 from windtunnel.http.server import serve
+from windtunnel.serving import tfs_api
 from windtunnel.serving.children import Reports
 from windtunnel.serving.errors import ServingError
 from windtunnel.serving.logs import configure_logs, share_logs
@@ -103,6 +104,7 @@ def _furnish(plan: WorkerPlan) -> None:
     if plan.packages is not None:
         paths.append(str(plan.packages))
     sys.path[:0] = paths
+    tfs_api.offer()
     # What a script starts finds its modules, too, and reaches the model servers without a proxy.
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     for name in ("no_proxy", "NO_PROXY"):
