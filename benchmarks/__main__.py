@@ -1,7 +1,7 @@
 """Run the measurements: all of them, or those named.
 
     python -m benchmarks [gateway] [unet] [start] [scripts] [generator] [memory] [master]
-        [truth] [control] [proxy]
+        [truth] [control] [proxy] [codecs]
 
 Prints Markdown with the machine's facts. Wants an otherwise idle machine.
 """
@@ -23,6 +23,7 @@ NAMES = (
     "truth",
     "control",
     "proxy",
+    "codecs",
 )
 
 

@@ -2,7 +2,8 @@
 
 Row format (`instances`: one element a row) and column format (`inputs`: whole tensors), with an
 optional `signature_name`; rules and wording as FillPredictRequestFromJson in TensorFlow Serving's
-json_tensor.cc. One input that is an array of numbers goes the fast way; the rest the strict one.
+json_tensor.cc. Arrays of numbers go the fast way, as the only input (`dense.py`) or as named ones
+(`named.py`); the rest goes the strict one.
 """
 
 import re
@@ -14,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from windtunnel.serving.codecs import strict
+from windtunnel.core import limits
+from windtunnel.serving.codecs import named, strict
 from windtunnel.serving.codecs.dense import parse_dense
 from windtunnel.serving.errors import RequestError
 from windtunnel.serving.tensors import DEFAULT_SIGNATURE, Signature, Tensors, TensorSpec
@@ -50,7 +52,11 @@ def decode_predict(
     text: bytes, signatures: Mapping[str, Signature], form: Form = Form.DOCUMENT
 ) -> PredictRequest:
     """Return the request that a text spells, or raise what is wrong with it."""
-    return decode_dense(text, signatures, form) or _decode_strict(text, signatures, form)
+    return (
+        decode_dense(text, signatures, form)
+        or (_decode_named(text, signatures) if form is Form.DOCUMENT else None)
+        or _decode_strict(text, signatures, form)
+    )
 
 
 def decode_dense(
@@ -89,6 +95,27 @@ def _open_envelope(text: bytes) -> _Envelope | None:
         return None
     name = (begin[1] or end[1] or b"").decode("utf-8", "replace")
     return _Envelope(name or DEFAULT_SIGNATURE, begin[2] == b"instances", text[begin.end() : last])
+
+
+def _decode_named(text: bytes, signatures: Mapping[str, Signature]) -> PredictRequest | None:
+    """Return the request when it brings named arrays of numbers, and many of them, else None."""
+    if len(text) < limits.NAMED_TEXT_BYTES_MIN:
+        return None
+    try:
+        document, arrays = named.cut_arrays(text)
+        name = document.pop("signature_name", "")
+        signature = signatures.get(name or DEFAULT_SIGNATURE) if isinstance(name, str) else None
+        if signature is None or not signature.inputs or len(document) != 1:
+            return None
+        ((key, value),) = document.items()
+        if key == "inputs":
+            return PredictRequest(signature, named.read_columns(value, arrays, signature), False)
+        if key == "instances":
+            return PredictRequest(signature, named.read_rows(value, arrays, signature), True)
+    except (named.UnprovedError, ValueError):
+        # Also what is not JSON: the strict reader says where.
+        return None
+    return None
 
 
 def _decode_strict(text: bytes, signatures: Mapping[str, Signature], form: Form) -> PredictRequest:

@@ -34,6 +34,8 @@ _KINDS = {
     int: "Number",
     float: "Number",
 }
+# What TensorFlow Serving's parser takes (see `literals.py`) and Python's does not, outside strings.
+_LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"|-NaN|Inf(?!inity)', re.DOTALL)
 # Python's words for a parse error, and RapidJSON's (rapidjson/error/en.h) where they say the same.
 _PARSE_ERRORS = {
     "Expecting value": "Invalid value.",
@@ -49,7 +51,7 @@ def parse_json(text: bytes) -> Any:  # noqa: ANN401 - JSON is anything
     """Return the Python value of a JSON text, or say where it is not JSON."""
     if not text.strip():
         raise RequestError("JSON Parse error: The document is empty")
-    depth = _nesting_depth(text)
+    depth = nesting_depth(text)
     if depth > limits.TENSOR_JSON_DEPTH_MAX:
         raise RequestError(
             f"JSON Parse error: The document nests {depth} deep; "
@@ -60,6 +62,8 @@ def parse_json(text: bytes) -> Any:  # noqa: ANN401 - JSON is anything
         decoded = text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RequestError(f"JSON Parse error: Invalid UTF-8 at offset: {error.start}") from None
+    if "-NaN" in decoded or "Inf" in decoded:
+        decoded = _LITERAL.sub(_spell_literal, decoded)
     try:
         return json.loads(decoded, parse_float=_parse_float, object_pairs_hook=_first_wins)
     except json.JSONDecodeError as error:
@@ -72,13 +76,17 @@ def parse_json(text: bytes) -> Any:  # noqa: ANN401 - JSON is anything
         raise RequestError(f"JSON Parse error: {error}") from None
 
 
-def _nesting_depth(text: bytes) -> int:
+def nesting_depth(text: bytes) -> int:
     """Return how deep brackets nest, wherever the text may stop being JSON."""
     if text.count(b"[") + text.count(b"{") <= limits.TENSOR_JSON_DEPTH_MAX:
         return 0
     brackets = np.frombuffer(_STRING.sub(b"", text).translate(None, _NOT_BRACKETS), np.uint8)
     steps = np.where((brackets == ord("[")) | (brackets == ord("{")), 1, -1)
     return int(np.cumsum(steps).max(initial=0))
+
+
+def _spell_literal(found: re.Match[str]) -> str:
+    return {"-NaN": " NaN", "Inf": "Infinity"}.get(found[0], found[0])
 
 
 def _parse_float(digits: str) -> float:
