@@ -354,6 +354,14 @@ MODEL_SERVER_QUEUE_BYTES_MAX = 1 * GIB
 # REST; here each also holds the tensors of its request, and a U-Net's are tens of MB.
 MODEL_SERVER_THREADS_PER_CORE = 2
 MODEL_SERVER_THREAD_COUNT_MAX = 16
+# With batching, threads that wait for their batch hold no core: as many as TensorFlow Serving has
+# for REST (http_num_threads in its server.h), or no batch of eight would fill on two cores.
+BATCHING_THREADS_PER_CORE = 4
+BATCHING_THREAD_COUNT_MAX = 64
+# A batch thread looks up at least this often: a variable may ask for more than a wait can take.
+BATCH_WAIT_S_MAX = 3600.0
+# "Batch limits number of concurrent requests" (the container's tfs_utils.py, SAGEMAKER_BATCH).
+BATCH_TRANSFORM_ENQUEUED_MAX = 100_000_000
 # Model servers of one container. Each is a process with the model's weights: 64 is the greatest
 # vCPU count of the workshop's instance. Guess.
 MODEL_SERVER_COUNT_MAX = 64

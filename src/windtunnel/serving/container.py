@@ -115,6 +115,7 @@ def _server_role(number: int, setup: _Setup) -> Role:
         listen=listen,
         logs_requests=settings.logs_requests,
         grpc_addresses=_grpc_addresses(setup.order, ports),
+        batching=settings.batching,
     )
     return Role(
         name=f"model server {number}",

@@ -44,6 +44,16 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Batching:
+    """How requests are joined; 0 stands for as many as there are cores."""
+
+    max_batch_size: int = 8
+    batch_timeout_s: float = 0.001
+    num_batch_threads: int = 0
+    max_enqueued_batches: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a container was told."""
 
@@ -57,6 +67,8 @@ class Settings:
     # What counts only for an archive with a script.
     workers: WorkerSettings
     port_range: PortRange | None
+    # None: each request runs by itself.
+    batching: Batching | None
     # One sentence for each variable that changes nothing.
     notices: tuple[str, ...]
 
@@ -88,6 +100,7 @@ def parse_settings(
         logs_requests=level in _VERBOSE_LEVELS,
         workers=workers,
         port_range=_parse_port_range(given),
+        batching=_batching(given),
         notices=tuple(notices),
     )
 
@@ -130,6 +143,22 @@ def _refuse_other_modes(given: Mapping[str, str]) -> None:
         raise SettingsError(f"{' and '.join(universal)}: universal scripts are not served yet.")
 
 
+def _batching(given: Mapping[str, str]) -> Batching | None:
+    if not _is_batching(given):
+        return None
+    enqueued = limits.BATCH_TRANSFORM_ENQUEUED_MAX if "SAGEMAKER_BATCH" in given else 0
+    return Batching(
+        max_batch_size=_whole(given, "SAGEMAKER_TFS_MAX_BATCH_SIZE", 8, 1),
+        batch_timeout_s=_whole(given, "SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS", 1000, 0) / 1e6,
+        num_batch_threads=_whole(given, "SAGEMAKER_TFS_NUM_BATCH_THREADS", 0, 1),
+        max_enqueued_batches=_whole(given, "SAGEMAKER_TFS_MAX_ENQUEUED_BATCHES", enqueued, 1),
+    )
+
+
+def _is_batching(given: Mapping[str, str]) -> bool:
+    return _choice(given, "SAGEMAKER_TFS_ENABLE_BATCHING", ("true", "false"), "false") == "true"
+
+
 def _whole(
     given: Mapping[str, str], name: str, default: int, least: int, most: int | None = None
 ) -> int:
@@ -167,10 +196,6 @@ def _count_or_zero(given: Mapping[str, str], name: str) -> None:
     _whole(given, name, 0, 0)
 
 
-def _switch(given: Mapping[str, str], name: str) -> None:
-    _choice(given, name, ("true", "false"), "false")
-
-
 def _fraction(given: Mapping[str, str], name: str) -> None:
     try:
         is_fraction = 0 <= float(given[name]) < 1
@@ -187,7 +212,7 @@ def _thread_list(given: Mapping[str, str], name: str) -> None:
 
 
 _NO_SCRIPT = "the archive has no code/inference.py, so there are no script workers"
-_NO_BATCHING = "batching is not offered yet, each request runs by itself"
+_NO_BATCHING = "batching is off, SAGEMAKER_TFS_ENABLE_BATCHING=true is its switch"
 _NOT_READ = "this container does not read it"
 # What has no effect where no script is, and why; their values are checked in any case.
 _SCRIPT_ONLY: Mapping[str, str] = {
@@ -201,7 +226,6 @@ _SCRIPT_ONLY: Mapping[str, str] = {
 }
 _INERT: Mapping[str, tuple[Check, str]] = {
     "SAGEMAKER_TFS_FRACTIONAL_GPU_MEM_MARGIN": (_fraction, "no GPU is used"),
-    "SAGEMAKER_TFS_ENABLE_BATCHING": (_switch, _NO_BATCHING),
     "SAGEMAKER_TFS_MAX_BATCH_SIZE": (_count, _NO_BATCHING),
     "SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS": (_count_or_zero, _NO_BATCHING),
     "SAGEMAKER_TFS_NUM_BATCH_THREADS": (_count, _NO_BATCHING),
@@ -228,6 +252,7 @@ _EFFECTIVE = frozenset(
         "SAGEMAKER_TFS_INTRA_OP_PARALLELISM",
         "SAGEMAKER_TFS_DEFAULT_MODEL_NAME",
         "SAGEMAKER_TFS_WAIT_TIME_SECONDS",
+        "SAGEMAKER_TFS_ENABLE_BATCHING",
         "SAGEMAKER_TFS_NGINX_LOGLEVEL",
         "SAGEMAKER_MULTI_MODEL",
     }
@@ -265,8 +290,7 @@ def _notices(given: Mapping[str, str], *, is_on_port: bool, has_script: bool) ->
         elif name in _INERT:
             check, reason = _INERT[name]
             check(given, name)
-            # Switched off is what it is without the variable.
-            if check is _switch and value.lower() == "false":
+            if reason == _NO_BATCHING and _is_batching(given):
                 continue
         elif name == "SAGEMAKER_BIND_TO_PORT" and not is_on_port:
             reason = "the caller chose where this container listens"

@@ -6,7 +6,7 @@ from windtunnel.core import limits
 from windtunnel.serving.engines.engine import Threads
 from windtunnel.serving.errors import SettingsError
 from windtunnel.serving.ports import PortRange
-from windtunnel.serving.settings import WorkerSettings, parse_settings
+from windtunnel.serving.settings import Batching, WorkerSettings, parse_settings
 
 
 def notices(**environment: str) -> list[str]:
@@ -23,7 +23,27 @@ def test_without_variables_the_originals_defaults_hold() -> None:
     assert settings.default_model is None
     assert settings.wait_time_s == 300
     assert not settings.logs_requests
+    assert settings.batching is None
     assert settings.notices == ()
+
+
+def test_batching_has_the_originals_defaults_and_each_variable_its_effect() -> None:
+    """The four numbers of TensorFlow Serving's batching parameters; 0 is the count of cores."""
+    switched = {"SAGEMAKER_TFS_ENABLE_BATCHING": "True"}
+    given = {
+        **switched,
+        "SAGEMAKER_TFS_MAX_BATCH_SIZE": "16",
+        "SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS": "500",
+        "SAGEMAKER_TFS_NUM_BATCH_THREADS": "100",
+        "SAGEMAKER_TFS_MAX_ENQUEUED_BATCHES": "1",
+    }
+    transform = {**switched, "SAGEMAKER_BATCH": "true"}
+
+    assert parse_settings(switched, is_on_port=True).batching == Batching(8, 0.001, 0, 0)
+    assert parse_settings(given, is_on_port=True).batching == Batching(16, 0.0005, 100, 1)
+    assert parse_settings(transform, is_on_port=True).batching == Batching(8, 0.001, 0, 10**8)
+    for environment in (switched, given, transform):
+        assert parse_settings(environment, is_on_port=True).notices == ()
 
 
 def test_the_workshops_environment_is_taken() -> None:
@@ -134,7 +154,8 @@ def test_every_variable_without_effect_is_said_with_its_reason() -> None:
 def test_what_is_switched_off_needs_no_notice() -> None:
     """Batching that nobody wants is not missing."""
     assert notices(SAGEMAKER_TFS_ENABLE_BATCHING="false", SAGEMAKER_MULTI_MODEL="false") == []
-    assert len(notices(SAGEMAKER_TFS_ENABLE_BATCHING="true")) == 1
+    (notice,) = notices(SAGEMAKER_TFS_MAX_BATCH_SIZE="8", SAGEMAKER_TFS_ENABLE_BATCHING="false")
+    assert "SAGEMAKER_TFS_ENABLE_BATCHING=true is its switch" in notice
 
 
 def test_the_port_matters_only_where_the_container_listens_on_one() -> None:

@@ -25,9 +25,12 @@ from windtunnel.serving.children import Reports
 from windtunnel.serving.engines.engine import Threads as EngineThreads
 from windtunnel.serving.errors import ServingError
 from windtunnel.serving.models import Models
+from windtunnel.serving.modelserver.batch_queues import BatchRules
+from windtunnel.serving.modelserver.batching import Batcher, BatchingEngine
 from windtunnel.serving.modelserver.handler import ModelHandler
 from windtunnel.serving.modelserver.served import ServedModels
 from windtunnel.serving.modelserver.threads import Threads
+from windtunnel.serving.settings import Batching
 
 if TYPE_CHECKING:
     from windtunnel.serving.modelserver.grpc_server import GrpcServer
@@ -47,6 +50,7 @@ class ServerPlan:
     logs_requests: bool
     # Where TensorFlow Serving's gRPC API is served besides: HOST:PORT each.
     grpc_addresses: Sequence[str] = ()
+    batching: Batching | None = None
 
 
 def run_model_server(plan: ServerPlan, reports: Reports, lifeline: int) -> int:
@@ -77,7 +81,37 @@ def _load(plan: ServerPlan) -> ServedModels:
     from windtunnel.serving.engines import tensorflow
 
     tensorflow.configure(plan.engine_threads)
-    return ServedModels(plan.models, plan.directory, tensorflow.TensorFlowEngine)
+    if plan.batching is None:
+        return ServedModels(plan.models, plan.directory, tensorflow.TensorFlowEngine)
+    batcher = Batcher(_batch_rules(plan.batching), logs_batches=plan.logs_requests)
+
+    def load(directory: Path) -> BatchingEngine:
+        name = f"{directory.parent.name}/{directory.name}"
+        return BatchingEngine(tensorflow.TensorFlowEngine(directory), batcher, name)
+
+    return ServedModels(plan.models, plan.directory, load)
+
+
+def _batch_rules(batching: Batching) -> BatchRules:
+    """Return the rules of batching on this machine, and say them in the log."""
+    cores = core_count()
+    rules = BatchRules(
+        max_batch_size=batching.max_batch_size,
+        batch_timeout_s=batching.batch_timeout_s,
+        # Each of them runs what at least one waiting thread has brought.
+        num_batch_threads=min(
+            batching.num_batch_threads or cores, limits.BATCHING_THREAD_COUNT_MAX
+        ),
+        max_enqueued_batches=batching.max_enqueued_batches or cores,
+    )
+    logger.info(
+        "batching: up to %d rows, %g ms, %d batch threads, %d batches enqueued",
+        rules.max_batch_size,
+        rules.batch_timeout_s * 1000,
+        rules.num_batch_threads,
+        rules.max_enqueued_batches,
+    )
+    return rules
 
 
 def _start_grpc(plan: ServerPlan, models: ServedModels) -> "GrpcServer | None":
@@ -90,7 +124,7 @@ def _start_grpc(plan: ServerPlan, models: ServedModels) -> "GrpcServer | None":
     return GrpcServer(
         models,
         plan.grpc_addresses,
-        thread_count=_thread_count(),
+        thread_count=_thread_count(is_batching=plan.batching is not None),
         logs_requests=plan.logs_requests,
     )
 
@@ -107,7 +141,7 @@ async def _serve(
     loop.add_signal_handler(signal.SIGTERM, end.set)
     # Nothing is ever written to it: readable means that the leader is gone, however it went.
     loop.add_reader(lifeline, os._exit, 1)
-    threads = Threads(_thread_count())
+    threads = Threads(_thread_count(is_batching=plan.batching is not None))
     handler = ModelHandler(models, threads, logs_requests=plan.logs_requests)
     if isinstance(plan.listen, str):
         server = await serve(handler, path=plan.listen)
@@ -135,6 +169,9 @@ def core_count() -> int:
     return os.cpu_count() or 1
 
 
-def _thread_count() -> int:
+def _thread_count(*, is_batching: bool) -> int:
+    if is_batching:
+        wanted = limits.BATCHING_THREADS_PER_CORE * core_count()
+        return min(wanted, limits.BATCHING_THREAD_COUNT_MAX)
     wanted = limits.MODEL_SERVER_THREADS_PER_CORE * core_count()
     return min(wanted, limits.MODEL_SERVER_THREAD_COUNT_MAX)
