@@ -1,10 +1,14 @@
 """A real model server answers as TensorFlow Serving behind SageMaker's nginx does."""
 
+import gzip
+import io
 import json
 import socket
 import threading
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from tests.serving.harness import Answer, invoke, request
 
@@ -82,6 +86,40 @@ def test_json_lines_and_csv_are_rows(half: str) -> None:
     assert invoke(half, '{"x": 1}\n{"x": 2}', "application/jsonlines").json == {
         "predictions": [2.5, 3.0]
     }
+
+
+def saved(array: npt.NDArray[Any]) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def test_a_picture_as_an_array_in_and_out(conv: str) -> None:
+    """What the SageMaker SDK's NumpySerializer sends and its NumpyDeserializer reads."""
+    picture = np.random.Generator(np.random.PCG64(3)).integers(0, 256, (1, 8, 8, 3), np.uint8)
+    headers = {"Content-Type": "application/x-npy", "Accept": "application/x-npy"}
+    array = request(conv, "POST", "/invocations", saved(picture), headers)
+    text = invoke(conv, saved(picture), "application/x-npy")
+    raw = invoke(conv, picture.tobytes(), "application/octet-stream;shape=1,8,8,3;dtype=uint8")
+
+    assert array.headers["content-type"] == "application/x-npy"
+    mask = np.load(io.BytesIO(array.body))
+    assert mask.dtype == np.float32
+    assert np.array_equal(mask, np.array(text.json["predictions"], np.float32))
+    assert text.json == raw.json == invoke(conv, json.dumps(picture.tolist())).json
+
+
+def test_gzip_bodies_are_unpacked_for_both_contracts(half: str) -> None:
+    """JSON shrinks to a third on its way from clients that are far."""
+    for path in ("/invocations", "/v1/models/half_plus_two:predict"):
+        headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+        body = gzip.compress(b'{"instances": [1, 2]}')
+        answer = request(half, "POST", path, body, headers)
+        bad = request(half, "POST", path, body[:-4], headers)
+
+        assert answer.json == {"predictions": [2.5, 3.0]}
+        assert bad.status == 400
+        assert "ends too early" in bad.json["error"]
 
 
 def test_nan_and_infinity_go_in_and_come_out(half: str) -> None:

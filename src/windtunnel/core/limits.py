@@ -340,6 +340,11 @@ SKELETON_KEPT_BYTES_MAX = 4 * MIB
 SKELETON_KEPT_COUNT_MAX = 4
 # What an error message repeats of the value that it speaks of. Guess: one line of a log.
 ERROR_VALUE_LENGTH_MAX = 120
+# The head of an .npy file: numpy's own default (numpy.lib.format, max_header_size).
+NPY_HEADER_BYTES_MAX = 10_000
+# Compressed members of one gzip body: clients write one, and each costs a copy of what follows it.
+# Guess.
+GZIP_MEMBER_COUNT_MAX = 16
 # The container's own limit on a body: client_body_buffer_size and subrequest_output_buffer_size
 # are 100m in the original's nginx.conf; what is greater, its njs never sees.
 CONTAINER_BODY_BYTES_MAX = 100 * MIB

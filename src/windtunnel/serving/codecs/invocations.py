@@ -2,7 +2,8 @@
 
 The original does this in its nginx (tensorflowServing.js of the SageMaker TensorFlow Serving
 container): TensorFlow Serving's own JSON passes, a list without a key becomes `instances`, JSON
-lines and CSV become one instance a line. Where the original is plainly wrong this is not: a charset
+lines and CSV become one instance a line. Bodies that are a tensor's bytes it refuses; here they are
+taken (`binary.py`). Where the original is plainly wrong this is not: a charset
 after the content type is taken, and every comma and quote of a CSV line counts, not only the first.
 
 Rule: only text is rearranged here; `predict.py` reads it and says what is wrong with it.
@@ -12,6 +13,8 @@ import json
 import re
 from collections.abc import Mapping
 
+from windtunnel.serving.codecs.binary import NPY_TYPE, RAW_TYPE, decode_binary
+from windtunnel.serving.codecs.media import parse_media
 from windtunnel.serving.codecs.predict import (
     Form,
     PredictRequest,
@@ -35,7 +38,13 @@ def decode_invocation(
     body: bytes, content_type: bytes | None, signatures: Mapping[str, Signature]
 ) -> PredictRequest:
     """Return the predict request that a body stands for, or raise what is wrong with it."""
-    if _is_csv(content_type):
+    media, parameters = parse_media(content_type)
+    if media in (NPY_TYPE, RAW_TYPE):
+        return decode_binary(body, media, parameters, signatures)
+    is_csv = _is_csv(content_type)
+    if not body:
+        raise RequestError("JSON Parse error: The document is empty")
+    if is_csv:
         return decode_predict(rewrite_csv(body), signatures, Form.INSTANCES)
     # In one valid array of numbers there is no second value to find, and looking for it costs more
     # than reading the array.
@@ -63,7 +72,7 @@ def complete_invocation(body: bytes, content_type: bytes | None) -> bytes:
 
 def _is_csv(content_type: bytes | None) -> bool:
     """Say whether a body is CSV and not JSON; refuse what is neither."""
-    media = (content_type or b"").partition(b";")[0].strip().lower()
+    media, _ = parse_media(content_type)
     if media not in _JSON_TYPES and media != _CSV_TYPE:
         shown = (content_type or b"Unknown").decode("latin-1")
         raise RequestError(f"Unsupported Media Type: {shown}", 415)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from windtunnel.core import limits
 from windtunnel.http.server import Exchange
+from windtunnel.serving.codecs.media import JSON, JSON_LINES, choose_answer, unpack_body
 from windtunnel.serving.errors import RequestError, render_error
 from windtunnel.serving.modelserver import rest
 from windtunnel.serving.modelserver.routes import (
@@ -24,9 +25,6 @@ from windtunnel.serving.modelserver.served import ServedModels
 from windtunnel.serving.modelserver.threads import Threads
 
 logger = logging.getLogger(__name__)
-
-_JSON = b"application/json"
-_JSON_LINES = b"application/jsonlines"
 
 
 class ModelHandler:
@@ -85,11 +83,12 @@ class ModelHandler:
         """Answer with an error in TensorFlow Serving's form."""
         self.answer(exchange, status, (render_error(message),))
 
-    def answer(self, exchange: Exchange, status: int, body: Sequence[bytes]) -> None:
-        """Answer with JSON, under the name that the client asked for it by."""
-        media = _JSON
-        if (exchange.head.get(b"accept") or b"").partition(b",")[0].strip() == _JSON_LINES:
-            media = _JSON_LINES
+    def answer(
+        self, exchange: Exchange, status: int, body: Sequence[bytes], media: bytes = JSON
+    ) -> None:
+        """Answer; JSON goes under the name that the client asked for it by."""
+        if media == JSON and choose_answer(exchange.head.get(b"accept")) == JSON_LINES:
+            media = JSON_LINES
         if self._logs_requests:
             logger.info(
                 "%s %s %d, %d bytes in, %d out, %.1f ms",
@@ -106,7 +105,16 @@ class ModelHandler:
 class _Inference:
     """One request on its way through a thread."""
 
-    __slots__ = ("_answer", "_body", "_exchange", "_handler", "_models", "_status", "size_bytes")
+    __slots__ = (
+        "_answer",
+        "_body",
+        "_exchange",
+        "_handler",
+        "_media",
+        "_models",
+        "_status",
+        "size_bytes",
+    )
 
     def __init__(self, handler: ModelHandler, models: ServedModels, exchange: Exchange) -> None:
         self._handler = handler
@@ -115,6 +123,7 @@ class _Inference:
         self._body = exchange.chunks
         self.size_bytes = exchange.body_bytes
         self._status = 500
+        self._media = JSON
         self._answer: Sequence[bytes] = (render_error("The inference failed."),)
 
     def run(self) -> None:
@@ -125,8 +134,15 @@ class _Inference:
         try:
             # The one copy of a body on its way in, when it came in several pieces.
             body = b"".join(self._body)
-            self._answer = rest.infer(
-                self._models, exchange.context, body, exchange.head.get(b"content-type")
+            head = exchange.head
+            # TensorFlow Serving's own paths answer JSON, whatever is accepted.
+            accept = head.get(b"accept") if exchange.context.is_invocation else None
+            self._media, self._answer = rest.infer(
+                self._models,
+                exchange.context,
+                unpack_body(body, head.get(b"content-encoding")),
+                head.get(b"content-type"),
+                choose_answer(accept),
             )
             self._status = 200
         except RequestError as error:
@@ -143,4 +159,4 @@ class _Inference:
     def finish(self) -> None:
         """Answer the request, if its client is still there."""
         if not self._exchange.is_abandoned:
-            self._handler.answer(self._exchange, self._status, self._answer)
+            self._handler.answer(self._exchange, self._status, self._answer, self._media)

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST API and SageMaker's invocations: text in, text out.
+"""TensorFlow Serving's REST API and SageMaker's invocations: bodies in, answers out.
 
 `infer` does everything between the bytes of a request and the bytes of its answer: it is called on
 one thread, once, and nothing of it is handed to another process or thread on the way.
@@ -6,10 +6,10 @@ one thread, once, and nothing of it is handed to another process or thread on th
 
 import json
 
-from windtunnel.serving.codecs.answers import encode_answer
 from windtunnel.serving.codecs.examples import decode_examples
 from windtunnel.serving.codecs.invocations import complete_invocation, decode_invocation
-from windtunnel.serving.codecs.predict import decode_predict
+from windtunnel.serving.codecs.media import JSON, Answer, encode_as
+from windtunnel.serving.codecs.predict import PredictRequest, decode_predict
 from windtunnel.serving.codecs.results import encode_classes, encode_values
 from windtunnel.serving.errors import RequestError
 from windtunnel.serving.modelserver.routes import Infer, Method, Target
@@ -18,31 +18,30 @@ from windtunnel.serving.modelserver.served import Servable, ServedModels
 
 
 def infer(
-    models: ServedModels, route: Infer, body: bytes, content_type: bytes | None
-) -> list[bytes]:
-    """Return the text of the answer to one request, or raise RequestError."""
+    models: ServedModels, route: Infer, body: bytes, content_type: bytes | None, answer_type: bytes
+) -> Answer:
+    """Return the answer to one request and its type, or raise RequestError."""
     servable = models.find(route.target)
+    if route.method is Method.PREDICT:
+        request = _decode_predict(servable, route, body, content_type)
+        outputs = servable.engine.run(request.signature, request.inputs)
+        return encode_as(answer_type, outputs, is_row=request.is_row)
     if not body:
         raise RequestError("JSON Parse error: The document is empty")
-    if route.method is Method.PREDICT:
-        return _predict(servable, route, body, content_type)
     text = complete_invocation(body, content_type) if route.is_invocation else body
-    request = decode_examples(text)
+    examples = decode_examples(text)
     if route.method is Method.CLASSIFY:
-        found = classify(servable.engine, servable.signatures, request)
-        return encode_classes(found.labels, found.scores)
-    return encode_values(regress(servable.engine, servable.signatures, request))
+        found = classify(servable.engine, servable.signatures, examples)
+        return JSON, encode_classes(found.labels, found.scores)
+    return JSON, encode_values(regress(servable.engine, servable.signatures, examples))
 
 
-def _predict(
+def _decode_predict(
     servable: Servable, route: Infer, body: bytes, content_type: bytes | None
-) -> list[bytes]:
+) -> PredictRequest:
     if route.is_invocation:
-        request = decode_invocation(body, content_type, servable.signatures)
-    else:
-        request = decode_predict(body, servable.signatures)
-    outputs = servable.engine.run(request.signature, request.inputs)
-    return encode_answer(outputs, is_row=request.is_row)
+        return decode_invocation(body, content_type, servable.signatures)
+    return decode_predict(body, servable.signatures)
 
 
 def render_status(models: ServedModels, target: Target) -> bytes:
