@@ -1,7 +1,7 @@
 """Run the measurements: all of them, or those named.
 
     python -m benchmarks [gateway] [unet] [start] [scripts] [generator] [memory] [master]
-        [truth] [control] [proxy] [codecs]
+        [truth] [control] [proxy] [codecs] [batching]
 
 Prints Markdown with the machine's facts. Wants an otherwise idle machine.
 """
@@ -24,6 +24,7 @@ NAMES = (
     "control",
     "proxy",
     "codecs",
+    "batching",
 )
 
 

@@ -6,6 +6,7 @@ the median of the rounds, each ratio the median of the rounds' ratios. CPU time,
 shared; memory is kept between rounds as in a model server (`core/allocator.py`).
 """
 
+import io
 import json
 import statistics
 import time
@@ -18,6 +19,7 @@ import orjson
 
 from windtunnel.core.allocator import keep_freed_memory
 from windtunnel.serving.codecs.answers import encode_tensor
+from windtunnel.serving.codecs.invocations import decode_invocation
 from windtunnel.serving.codecs.predict import decode_predict
 from windtunnel.serving.tensors import TYPES, Signature, TensorSpec
 
@@ -30,7 +32,7 @@ Way = Callable[[], object]
 
 
 def main() -> list[str]:
-    """Measure and return the lines of two tables."""
+    """Measure and return the lines of three tables."""
     keep_freed_memory()
     rows = ["| body to float tensor | bytes | Windtunnel | json | is | orjson | is |"]
     rows.append("|---|---|---|---|---|---|---|")
@@ -42,6 +44,9 @@ def main() -> list[str]:
     for size in SIZES:
         for channels in (3, 1):
             rows.append(_encoding_row((1, size, size, channels)))
+    rows += ["", "| `.npy` body to float tensor | bytes | Windtunnel | numpy.load | is |"]
+    rows.append("|---|---|---|---|---|")
+    rows += [_npy_row((1, size, size, 3), dtype) for size in SIZES for dtype in ("f4", "u1")]
     return rows
 
 
@@ -103,6 +108,22 @@ def _encoding_row(shape: tuple[int, ...]) -> str:
     return (
         f"| {name} | {size:,} | {_median(ours)} ms | {_median(plain)} ms | {_ratio(plain, ours)} |"
     )
+
+
+def _npy_row(shape: tuple[int, ...], dtype: str) -> str:
+    tensor = np.ones(shape, dtype)
+    file = io.BytesIO()
+    np.save(file, tensor)
+    text = file.getvalue()
+    ours, plain = _measure(
+        [
+            lambda: decode_invocation(text, b"application/x-npy", ONE),
+            lambda: np.load(io.BytesIO(text)).astype(np.float32, copy=False),
+        ]
+    )
+    name = f"{' x '.join(map(str, shape[1:]))}, {tensor.dtype.name}"
+    times = f"{_median(ours)} ms | {_median(plain)} ms | {_ratio(plain, ours)}"
+    return f"| {name} | {len(text):,} | {times} |"
 
 
 def _measure(ways: list[Way]) -> list[list[float]]:
