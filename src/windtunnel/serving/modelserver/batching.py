@@ -77,6 +77,8 @@ class BatchingEngine:
         self._batcher = batcher
         self._name = name
         self._alone: set[str] = set()
+        # Of two batch threads that find the same, one says it.
+        self._telling = threading.Lock()
         for signature in self.signatures.values():
             obstacle = find_obstacle(signature)
             if obstacle is not None:
@@ -84,9 +86,10 @@ class BatchingEngine:
 
     def leave_alone(self, signature: Signature, reason: str) -> None:
         """Run the requests of a signature by themselves from now on."""
-        if signature.name in self._alone:
-            return
-        self._alone.add(signature.name)
+        with self._telling:
+            if signature.name in self._alone:
+                return
+            self._alone.add(signature.name)
         logger.warning(
             "SAGEMAKER_TFS_ENABLE_BATCHING=true has no effect on %s, signature %s: %s.",
             self._name,
@@ -144,7 +147,8 @@ class _Call:
         self.signature = signature
         self.inputs = inputs
         self.rows = rows
-        shapes = tuple((name, each.dtype, each.shape[1:]) for name, each in inputs.items())
+        # By name: clients write their inputs in any order.
+        shapes = tuple((name, each.dtype, each.shape[1:]) for name, each in sorted(inputs.items()))
         self.kind = (id(engine), signature.name, shapes)
         self._outcome: Tensors | Exception = RequestError("The batch was not run.", 500)
         # Held until there is an outcome; the cheapest thing there is to wait for.
