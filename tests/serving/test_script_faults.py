@@ -11,6 +11,8 @@ pytestmark = pytest.mark.slow
 
 Scripted = Callable[..., Path]
 GOOD = '{"instances": [1]}'
+# In seconds: longer than what goes well takes on a busy machine.
+TIMEOUT = "3"
 
 SCRIPT = """
 import ctypes, os, pathlib, time
@@ -80,7 +82,7 @@ def test_a_script_that_loops_costs_its_request_and_its_worker(
     start: Callable[..., Container],
 ) -> None:
     """The answer says what happened and at which line; a new worker takes over, others serve on."""
-    container = start(SAGEMAKER_GUNICORN_WORKERS="2", SAGEMAKER_GUNICORN_TIMEOUT_SECONDS="1")
+    container = start(SAGEMAKER_GUNICORN_WORKERS="2", SAGEMAKER_GUNICORN_TIMEOUT_SECONDS=TIMEOUT)
     first, second = container.wait_listening()
     other = invoke(second, "pid").body
     before = invoke(first, "pid").body
@@ -91,20 +93,20 @@ def test_a_script_that_loops_costs_its_request_and_its_worker(
 
     assert answer.status == 504
     assert (
-        "did not answer within 1 s (SAGEMAKER_GUNICORN_TIMEOUT_SECONDS); it was at code/"
+        f"did not answer within {TIMEOUT} s (SAGEMAKER_GUNICORN_TIMEOUT_SECONDS); it was at code/"
         in (answer.json["error"])
     )
     assert container.reports.wait("restarted")["server"] == 1
     assert invoke(first, "pid").body != before
     assert invoke(second, "pid").body == other
-    assert "a request took too long, here:" in container.log
+    assert container.log.count("a request took too long, here:") == 1
 
 
 def test_a_script_that_holds_the_interpreter_is_ended_all_the_same(
     start: Callable[..., Container],
 ) -> None:
     """Nothing of Python runs any more in that worker; the log says where it stood."""
-    container = start(SAGEMAKER_GUNICORN_TIMEOUT_SECONDS="1")
+    container = start(SAGEMAKER_GUNICORN_TIMEOUT_SECONDS=TIMEOUT)
     (address,) = container.wait_listening()
     holding = Asking(address, "hold")
     container.reports.wait("restarted")
@@ -156,7 +158,7 @@ def test_a_request_that_waits_too_long_is_told_so(start: Callable[..., Container
     container = start(
         SAGEMAKER_GUNICORN_WORKER_CLASS="sync",
         SAGEMAKER_GUNICORN_TIMEOUT_SECONDS="0",
-        SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS="1",
+        SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS=TIMEOUT,
     )
     (address,) = container.wait_listening()
     waiting = Asking(address, "wait")
@@ -168,7 +170,7 @@ def test_a_request_that_waits_too_long_is_told_so(start: Callable[..., Container
         answer = asking.wait()
         assert answer.status == 504
         assert answer.json["error"] == (
-            "No answer came within 1 s (SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS)."
+            f"No answer came within {TIMEOUT} s (SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS)."
         )
     (sockets / "go on").touch()
     assert invoke(address, GOOD).status == 200
@@ -180,7 +182,7 @@ def test_what_waits_in_a_worker_that_is_replaced_is_told_why(
 ) -> None:
     """A client that knows that its request was not begun can send it again."""
     container = start(
-        SAGEMAKER_GUNICORN_WORKER_CLASS="sync", SAGEMAKER_GUNICORN_TIMEOUT_SECONDS="1"
+        SAGEMAKER_GUNICORN_WORKER_CLASS="sync", SAGEMAKER_GUNICORN_TIMEOUT_SECONDS=TIMEOUT
     )
     (address,) = container.wait_listening()
     asked = [Asking(address, "loop"), Asking(address, "loop")]

@@ -162,13 +162,15 @@ class ScriptService:
         now_s = time.monotonic()
         for call in list(self._calls):
             if settings.timeout_s and call.running_s(now_s) >= settings.timeout_s:
-                self._end_overdue(call)
+                if not call.is_overdue:
+                    self._end_overdue(call)
             elif now_s - call.received_s >= settings.read_timeout_s:
                 call.give_up(
                     504, f"No answer came within {settings.read_timeout_s:g} s ({_READ_TIMEOUT})."
                 )
 
     def _end_overdue(self, call: "_Call") -> None:
+        call.is_overdue = True
         frame = sys._current_frames().get(call.thread_id)  # noqa: SLF001 - its documented name
         place = locate_frame(frame, self.surroundings.directory)
         reason = (
@@ -190,6 +192,7 @@ class _Call:
         self._started_s = 0.0
         self._is_done = False
         self._exhausted = ""
+        self.is_overdue = False
         self.thread_id = 0
         self.size_bytes = exchange.body_bytes
         self.received_s = exchange.received_s
