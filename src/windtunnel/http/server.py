@@ -60,11 +60,15 @@ class Server:
         if not self._connections:
             self._is_empty.set()
 
+    def stop_listening(self) -> None:
+        """Take no more connections; those that are there go on."""
+        if self._listening is not None:
+            self._listening.close()
+
     async def drain(self, grace_s: float) -> bool:
         """Stop listening, let answers leave for at most `grace_s`; say whether all of them did."""
         self.is_draining = True
-        if self._listening is not None:
-            self._listening.close()
+        self.stop_listening()
         for connection in list(self._connections):
             connection.begin_drain()
         if self._connections:

@@ -178,8 +178,9 @@ class ScriptService:
             f" ({_TIMEOUT}){f'; it was at {place}' if place else ''}."
         )
         logger.error("a request took too long, here:\n%s", "".join(traceback.format_stack(frame)))
-        call.give_up(504, f"This script worker is replaced: {reason}")
+        # First, so that who hears of it and asks again finds the next worker.
         self.retire(reason)
+        call.give_up(504, f"This script worker is replaced: {reason}")
 
 
 class _Call:
@@ -247,13 +248,13 @@ class _Call:
     def finish(self) -> None:
         """Answer the request, if somebody still waits for it."""
         self._service.forget(self)
+        if self._exhausted:
+            self._service.retire(self._exhausted)
         exchange = self._exchange
         if not exchange.is_abandoned and not exchange.is_answered:
             self._service.answer(
                 exchange, self._answer.status, self._answer.content_type, self._answer.body
             )
-        if self._exhausted:
-            self._service.retire(self._exhausted)
 
     def give_up(self, status: int, message: str) -> None:
         """Answer in the script's place, once; what it still brings is dropped."""

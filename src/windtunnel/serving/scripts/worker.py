@@ -127,7 +127,12 @@ async def _serve(plan: WorkerPlan, handle: Handler, reports: Reports, lifeline: 
         [(port, LazyChannel(port)) for port in plan.grpc_ports],
         logs_requests=plan.logs_requests or plan.settings.log_level == "debug",
     )
-    service = ScriptService(handle, threads, surroundings, end.set)
+
+    def retire() -> None:
+        server.stop_listening()
+        end.set()
+
+    service = ScriptService(handle, threads, surroundings, retire)
     server = await serve(service, sock=plan.listen)
     watching = asyncio.create_task(_watch(plan.settings.timeout_s))
     reports.send("available")
