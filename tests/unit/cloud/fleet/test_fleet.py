@@ -661,7 +661,7 @@ def test_an_instance_that_does_not_fit_is_refused_with_a_reason(
     """A machine that swaps measures its disk, so it is not let come to that."""
     one = memory.Demand("command", {}).size_bytes
     monkeypatch.setattr(
-        free_memory, "available_bytes", lambda: limits.MEMORY_RESERVE_BYTES + 2 * one - 1
+        free_memory, "available_bytes", lambda: limits.MEMORY_RESERVE_BYTES + one + one // 4
     )
 
     async def story(cloud: Cloud) -> None:
