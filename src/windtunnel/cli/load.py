@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
-from windtunnel.cli import capacity, options, outlets, payloads, safety, schedules, work
+from windtunnel.cli import capacity, options, outlets, payloads, safety, schedules, unread, work
 from windtunnel.cli import gate as gates
 from windtunnel.cli import hosts as hosts_
 from windtunnel.core.errors import NotReadyError, UsageError, WindtunnelError
@@ -180,7 +180,12 @@ def _end(
     summary: Mapping[str, Any], directory: "RunDirectory", files: "GateFiles", *, as_json: bool
 ) -> None:
     """Tell what a run came to, and end with its status."""
-    _show(summary, as_json=as_json)
+    try:
+        _show(summary, as_json=as_json)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The run is kept, and its status is what it came to, whoever reads of it.
+        unread.drop(sys.stdout)
     if "capacity" in summary:
         typer.echo(f"steps     {directory.path / 'steps'}", err=True)
     if directory.report.exists():
@@ -227,7 +232,7 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
         f"on        {summary['hardware']['instances']}",
     ]
     if count == 0:
-        return [*lines, f"requests  {_nothing_measured(summary)}"]
+        return [*lines, f"requests  {_nothing_measured(summary)}", *_warmup_lines(summary)]
     rate = format_rate(summary["throughput_rps"])
     lines.append(f"rate      {rate} {_driven(summary)}")
     if failures < count:
@@ -238,6 +243,7 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
     return [
         *lines,
         f"requests  {count:,} in {length}, {failures:,} failed ({share})",
+        *_warmup_lines(summary),
         *_payload_lines(summary.get("payloads", [])),
         *(
             f"error     {error['count']:,} x {error['kind']}: {error['example']}"
@@ -248,6 +254,15 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
             for verdict in summary["objectives"]
         ),
         *_baseline_lines(summary.get("baseline")),
+    ]
+
+
+def _warmup_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Return what failed before anything counted: it is no result, but may be why there is none."""
+    return [
+        f"warm-up   {error['count']:,} of {summary['warmup_requests']:,} x {error['kind']}: "
+        f"{error['example']}"
+        for error in summary.get("warmup_errors", [])
     ]
 
 

@@ -5,13 +5,24 @@ command are imported when it runs, so that `--help` and `env` answer at once.
 """
 
 import errno
-import os
 import sys
 
 import typer
 
 from windtunnel import __version__
-from windtunnel.cli import clean, container, deploy, env, invoke, load, report, run, sample, up
+from windtunnel.cli import (
+    clean,
+    container,
+    deploy,
+    env,
+    invoke,
+    load,
+    report,
+    run,
+    sample,
+    unread,
+    up,
+)
 from windtunnel.cli.groups import grouped
 from windtunnel.core.errors import NotReadyError, WindtunnelError
 
@@ -59,18 +70,19 @@ app.add_typer(sample.app, name="sample")
 def main() -> None:
     """Run the command line; an explained failure is one sentence on stderr and its exit code."""
     try:
-        app()
+        with unread.tolerated():
+            app()
         sys.stdout.flush()
     except WindtunnelError as error:
         typer.echo(f"windtunnel: {error}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # Whoever read the output has enough of it (`| head`): the shell's own status for that.
-        _drop_stdout()
+        unread.drop(sys.stdout)
         sys.exit(_BROKEN_PIPE)
     except OSError as error:
         typer.echo(f"windtunnel: {_explained(error)}", err=True)
-        _drop_stdout()
+        unread.drop(sys.stdout)
         sys.exit(NotReadyError.exit_code)
 
 
@@ -81,8 +93,3 @@ def _explained(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return f"{what}: on the disk of the home, or where the output goes."
     return f"{what}."
-
-
-def _drop_stdout() -> None:
-    """Keep Python from trying once more at its end, and complaining."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,8 +8,10 @@
 Rule: a run gets a directory to itself; nothing that is in one already is mixed with it.
 """
 
+import fcntl
 import json
 import os
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +87,24 @@ class RunDirectory:
             raise UsageError(
                 f"--out {self.path} cannot be made: {error.strerror or error}."
             ) from error
+        self._claim()
+
+    def _claim(self) -> None:
+        """Hold the directory for as long as this process has it, or say that another one does.
+
+        A lock on the directory itself leaves nothing behind, however its holder ends.
+        """
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"--out {self.path} is where another run is kept at this moment: name another "
+                "directory."
+            ) from None
+        # The other one may have come to its end between the look and the lock.
+        self.check()
 
     def _check_readable(self) -> None:
         if not self.path.exists():

@@ -111,6 +111,9 @@ def summarise(
         "measured_s": round(window.length_s, 3),
         "warmup_s": round(window.start_s, 3),
         "warmup_requests": int((measurement.was_sent & (measurement.due_s < window.start_s)).sum()),
+        "warmup_errors": _errors(
+            measurement, measurement.was_sent & (measurement.due_s < window.start_s)
+        ),
         "answer_bytes": int(measurement.bytes[good].sum()),
         "generator": {
             "processes": plan.processes,

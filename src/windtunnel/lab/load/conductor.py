@@ -133,7 +133,8 @@ class Conductor:
                 raise NotReadyError(events["failed"]["why"])
             if "finished" not in events:
                 raise NotReadyError(
-                    "The load process ended before the run did:\n" + self._processes.complaint()
+                    f"The head of the load processes {self._processes.end_of(head)} before the run "
+                    "was over; what it had gathered is lost." + self._processes.complaint()
                 )
             return self._gather(directory, events)
 
@@ -226,6 +227,7 @@ class Conductor:
                 f"--worker --master-host HOST --master-port {self._listening.port}`."
             )
         return (
-            f"The load processes were not ready within {limits.LOAD_START_TIMEOUT_S:.0f} s:\n"
-            f"{self._processes.complaint()}"
+            f"{len(here)} of {wanted} load processes were ready within "
+            f"{limits.LOAD_START_TIMEOUT_S:.0f} s ({'; '.join(here) or 'none'}): the others hang, "
+            f"or this machine is too busy to start them.{self._processes.complaint()}"
         )

@@ -27,6 +27,8 @@ class Worker:
     answered_in_s: float = math.inf
     number: int = -1
     outcome: dict[str, Any] | None = None
+    # Into the run: when it last said anything, and when it was found to be gone.
+    heard_after_s: float = 0.0
     lost_after_s: float | None = None
 
     @property
@@ -116,8 +118,9 @@ class Crew:
     def losses(self) -> list[str]:
         """Return what the run lacks, a sentence for each worker that was lost."""
         return [
-            f"{worker.label} was lost {format_duration(max(0.0, worker.lost_after_s))} into the "
-            f"run, and with it {self._share(worker)}"
+            f"{worker.label} was lost, last heard of "
+            f"{format_duration(max(0.0, worker.heard_after_s))} into the run, and with it "
+            f"{self._share(worker)}"
             for worker in self.ready.values()
             if worker.lost_after_s is not None
         ]

@@ -263,11 +263,13 @@ class Head:
         )
 
     def _tick(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401
+        self._crew.ready[msg.node_id].heard_after_s = perf_counter() - self._start_s
         self._tell({"event": "tick", "worker": self._crew.ready[msg.node_id].number, **msg.data})
 
     def _samples(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401
         if self._is_disk_full:
             return
+        self._crew.ready[msg.node_id].heard_after_s = perf_counter() - self._start_s
         words = dict(msg.data)
         words["error"] = self._renumbered(msg.node_id, words)
         rows = len(words["error"]) // 2

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from dataclasses import asdict
@@ -125,9 +126,16 @@ class LoadProcesses:
             os.close(pipe)
         self._pipes.clear()
 
+    def end_of(self, process: Process) -> str:
+        """Return how a process ended."""
+        status = process.returncode
+        if status is not None and status < 0:
+            return f"was ended by {signal.Signals(-status).name}"
+        return f"ended with status {status}"
+
     def complaint(self) -> str:
-        """Return the last of what they said on stderr."""
-        return "\n".join(self._complaints[-_COMPLAINT_LINES_MAX:])
+        """Return the last of what they said on stderr, each line on one of its own."""
+        return "".join(f"\n{line}" for line in self._complaints[-_COMPLAINT_LINES_MAX:])
 
 
 def _write_all(pipe: int, data: bytes) -> None:

@@ -75,7 +75,7 @@ class Workers:
         if all(process.returncode == 0 for process in started):
             self._tell(f"done: {self._requests:,} requests sent; the master has the results")
             return 0
-        for line in self._processes.complaint().splitlines():
+        for line in self._processes.complaint().strip().splitlines():
             self._say(line)
         return _REFUSED
 

@@ -111,12 +111,13 @@ def test_a_loss_says_who_when_and_how_much_of_the_load_went(
     assert (crew.losses(), crew.is_any_lost) == ([], False)
 
     for at_s, worker in enumerate(crew.ready.values(), start=1):
-        worker.lost_after_s = float(at_s)
+        # It is found to be gone some seconds after it last said anything.
+        worker.heard_after_s, worker.lost_after_s = float(at_s), at_s + 4.0
 
     assert crew.is_any_lost
     assert crew.losses() == [
-        f"process {100 + number} on host-{number} was lost {number + 1} s into the run, and with "
-        f"it {shares[number]}"
+        f"process {100 + number} on host-{number} was lost, last heard of {number + 1} s into the "
+        f"run, and with it {shares[number]}"
         for number in range(4)
     ]
 
@@ -129,7 +130,8 @@ def test_the_loss_of_the_only_worker_is_the_loss_of_all() -> None:
     crew.ready["w0"].lost_after_s = -0.2
 
     assert crew.losses() == [
-        "process 100 on host-0 was lost 0 ms into the run, and with it all of the load"
+        "process 100 on host-0 was lost, last heard of 0 ms into the run, and with it all of the "
+        "load"
     ]
 
 
