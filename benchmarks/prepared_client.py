@@ -14,6 +14,8 @@ from typing import cast
 
 import uvloop
 
+_LAST_CHUNK = b"0\r\n\r\n"
+
 
 @dataclass(frozen=True)
 class Count:
@@ -56,6 +58,8 @@ class _Client(asyncio.Protocol):
         self.buffer = b""
         self.missing = -1
         self.is_good = False
+        self.is_chunked = False
+        self.tail = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the first request."""
@@ -86,12 +90,12 @@ class _Client(asyncio.Protocol):
                 return
             self.buffer = b""
             self.is_good = head.startswith(b"HTTP/1.1 200")
-            lower = head.lower()
-            at = lower.index(b"content-length: ") + 16
-            self.missing = int(
-                lower[at : lower.find(b"\r\n", at) if b"\r\n" in lower[at:] else None]
-            )
-            self.missing -= len(body)
+            self._begin(head.lower())
+            data = body
+        if self.is_chunked:
+            # No answer that is asked for here has line ends of its own.
+            self.tail = (self.tail + data[-len(_LAST_CHUNK) :])[-len(_LAST_CHUNK) :]
+            self.missing = int(self.tail != _LAST_CHUNK)
         else:
             self.missing -= len(data)
         if self.missing == 0:
@@ -101,6 +105,14 @@ class _Client(asyncio.Protocol):
             else:
                 self.failures += 1
             self._send()
+
+    def _begin(self, head: bytes) -> None:
+        self.is_chunked = b"\r\ntransfer-encoding: chunked" in head
+        if self.is_chunked:
+            self.tail = b""
+            return
+        at = head.index(b"content-length: ") + 16
+        self.missing = int(head[at : head.find(b"\r\n", at) if b"\r\n" in head[at:] else None])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; a connection lost early is a failure."""
