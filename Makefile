@@ -46,4 +46,4 @@ bench: $(STAMP) ## Measure against named peers; takes long, wants an idle machin
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove what setup and the tools made
-	rm -rf $(VENV) .clients .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .clients .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis

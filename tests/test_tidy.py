@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "windtunnel"
 TESTS = ROOT / "tests"
 CLIENTS = ROOT / "clients"
+PEERS = ROOT / "benchmarks" / "peers"
 
 # What each room may import of the others; `core` and the room itself always.
 ALLOWED: dict[str, set[str]] = {
@@ -163,7 +164,11 @@ def test_every_limit_is_used_and_has_its_origin() -> None:
         assert name in rest, f"{name} is used nowhere"
 
 
-LOCKS = [ROOT / "requirements.lock", *sorted(CLIENTS.glob("*/requirements.lock"))]
+LOCKS = [
+    ROOT / "requirements.lock",
+    *sorted(CLIENTS.glob("*/requirements.lock")),
+    *sorted(PEERS.glob("*/requirements.lock")),
+]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.parent.name)
