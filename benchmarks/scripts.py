@@ -15,9 +15,10 @@ from pathlib import Path
 
 import boto3
 
+from benchmarks.contest import Contestant, measure
 from benchmarks.endpoints import IMAGE, endpoint, upload
 from benchmarks.signed import invocation
-from benchmarks.unet import ROUNDS, Contestant, measure, sample
+from benchmarks.unet import CONNECTIONS, DURATION_S, ROUNDS, sample
 from windtunnel.cli.cloud_process import running_cloud
 from windtunnel.core.home import Home
 
@@ -64,7 +65,7 @@ def main() -> list[str]:
             contestants.append(Contestant(title, cloud.url, send, cloud.process.pid))
         for _ in range(ROUNDS):
             for contestant in contestants:
-                measure(contestant)
+                measure(contestant, connections=CONNECTIONS, duration_s=DURATION_S)
     return _table(contestants)
 
 

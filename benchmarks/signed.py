@@ -7,12 +7,22 @@ from windtunnel.aws import sigv4
 from windtunnel.core.home import Home
 
 
-def invocation(home: Home, url: str, endpoint_name: str, body: bytes) -> bytes:
+def invocation(
+    home: Home,
+    url: str,
+    endpoint_name: str,
+    body: bytes,
+    *,
+    content_type: str = "application/json",
+    accept: str | None = None,
+) -> bytes:
     """Return the request's head and body; the signature is accepted for five minutes."""
     owner = home.credentials()
     credentials = sigv4.Credentials(owner.access_key_id, owner.secret_access_key)
     target = f"/endpoints/{endpoint_name}/invocations"
-    headers = [("Host", urlsplit(url).netloc), ("Content-Type", "application/json")]
+    headers = [("Host", urlsplit(url).netloc), ("Content-Type", content_type)]
+    if accept is not None:
+        headers.append(("Accept", accept))
     headers += sigv4.sign(
         "POST",
         target,

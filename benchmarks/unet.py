@@ -1,49 +1,59 @@
-"""The U-Net with JSON through InvokeEndpoint, signed, against FastAPI serving the same model.
+"""The U-Net through InvokeEndpoint, signed, against FastAPI and against the engine in a bare loop.
 
 Four connections, the same client and bytes for all, no cores pinned: the servers and the client
 share the machine alike. Rounds are interleaved and medians taken. The CPU time of everything but
-the engine is the servers' CPU time for a request less that of an inference in a bare loop.
+the engine is the servers' CPU time for a request less that of an inference in a bare loop, which
+takes its turn in every round. Beside JSON, Windtunnel is asked with .npy both ways.
 """
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
+from statistics import median
 
 import boto3
+import numpy as np
 
-from benchmarks.endpoints import IMAGE, endpoint, upload
-from benchmarks.machine import cpu_s, tree
-from benchmarks.prepared_client import drive
+from benchmarks.contest import Contestant, measure
+from benchmarks.endpoints import IMAGE, client, endpoint, upload
 from benchmarks.signed import invocation, plain
 from windtunnel.cli.cloud_process import CloudProcess, running_cloud
 from windtunnel.core.home import Home
 
 ROUNDS = 5
-DURATION_S = 8.0
+DURATION_S = 4.0
 CONNECTIONS = 4
+NPY = "application/x-npy"
 PEERS = Path(__file__).parent / "peers"
 
 
-@dataclass
-class Contestant:
-    """One server and what was measured of it."""
+@dataclass(frozen=True)
+class _Bare:
+    """The engine in a loop of its own; a line asks it for a round."""
 
-    name: str
-    url: str
-    # Made afresh for each round: a signature is accepted for five minutes.
-    make_request: Callable[[], bytes]
-    pid: int
-    rates_rps: list[float] = field(default_factory=list)
-    cpus_s: list[float] = field(default_factory=list)
+    process: subprocess.Popen[str]
+    rounds: list[dict[str, float]]
+
+    def measure(self) -> None:
+        """Run one round."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{DURATION_S}\n")
+        self.process.stdin.flush()
+        self.rounds.append(json.loads(self.process.stdout.readline()))
+
+    def of(self, name: str) -> list[float]:
+        """Return one figure of every round."""
+        return [each[name] for each in self.rounds]
 
 
 def sample() -> Path:
@@ -54,46 +64,77 @@ def sample() -> Path:
     return directory
 
 
+def unpacked(source: Path, directory: Path) -> Path:
+    """Unpack the archive and return where the SavedModel is."""
+    subprocess.run(["tar", "xzf", source / "model.tar.gz", "-C", directory], check=True)
+    return next(directory.rglob("saved_model.pb")).parent
+
+
 def main() -> list[str]:
-    """Measure and return the lines of a table."""
+    """Measure and return the lines of two tables."""
     source = sample()
     body = (source / "payload.json").read_bytes()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        subprocess.run(["tar", "xzf", source / "model.tar.gz", "-C", directory], check=True)
-        model_dir = next(directory.rglob("saved_model.pb")).parent
+        model_dir = unpacked(source, directory)
         cloud = stack.enter_context(
             running_cloud(Home(directory / "home"), log=directory / "up.log")
         )
-        ours = stack.enter_context(_windtunnel(cloud, source / "model.tar.gz", body))
+        ours, name = stack.enter_context(windtunnel(cloud, source / "model.tar.gz", body))
         contestants = [ours]
-        for number, name in enumerate(("fastapi_plain", "fastapi_expert")):
-            contestants.append(stack.enter_context(_peer(name, 18_100 + number, model_dir, body)))
-        engines = [_bare_engine(model_dir)]
+        binary = _npy(cloud, name, ours, body)
+        if binary is not None:
+            contestants.append(binary)
+        for number, peer in enumerate(("fastapi_plain", "fastapi_expert")):
+            contestants.append(stack.enter_context(_peer(peer, 18_100 + number, model_dir, body)))
+        bare = stack.enter_context(_bare_engine(model_dir))
         for _ in range(ROUNDS):
+            bare.measure()
             for contestant in contestants:
-                measure(contestant)
-        engines.append(_bare_engine(model_dir))
-    return _table(contestants, engines)
+                measure(contestant, connections=CONNECTIONS, duration_s=DURATION_S)
+    return _table(contestants, bare)
 
 
 @contextmanager
-def _windtunnel(cloud: CloudProcess, archive: Path, body: bytes) -> Iterator[Contestant]:
+def windtunnel(cloud: CloudProcess, archive: Path, body: bytes) -> Iterator[tuple[Contestant, str]]:
+    """Hold the model in service; the value is the contestant and its endpoint's name."""
     session = boto3.Session()
     url = upload(session, cloud, archive, "unet/model.tar.gz")
     with endpoint(session, cloud, {"Image": IMAGE, "ModelDataUrl": url}) as name:
-        yield Contestant(
+        contestant = Contestant(
             "Windtunnel",
             cloud.url,
             lambda: invocation(cloud.home, cloud.url, name, body),
             cloud.process.pid,
         )
+        yield contestant, name
+
+
+def _npy(cloud: CloudProcess, name: str, ours: Contestant, body: bytes) -> Contestant | None:
+    """Return the same endpoint asked with .npy, if it takes that."""
+    written = BytesIO()
+    np.save(written, np.array(json.loads(body), np.float32))
+    array = written.getvalue()
+    runtime = client(boto3.Session(), cloud, "sagemaker-runtime")
+    try:
+        runtime.invoke_endpoint(EndpointName=name, Body=array, ContentType=NPY, Accept=NPY)
+    except runtime.exceptions.ModelError:
+        return None
+    return replace(
+        ours,
+        name="Windtunnel, .npy",
+        make_request=lambda: invocation(
+            cloud.home, cloud.url, name, array, content_type=NPY, accept=NPY
+        ),
+        rates_rps=[],
+        cpus_s=[],
+    )
 
 
 @contextmanager
 def _peer(name: str, port: int, model_dir: Path, body: bytes) -> Iterator[Contestant]:
     process = subprocess.Popen(
-        [sys.executable, str(PEERS / f"{name}.py"), str(port)],
+        [sys.executable, "-m", f"benchmarks.peers.{name}", str(port)],
         env={**os.environ, "MODEL_DIR": str(model_dir), "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
     url = f"http://127.0.0.1:{port}"
@@ -110,55 +151,42 @@ def _peer(name: str, port: int, model_dir: Path, body: bytes) -> Iterator[Contes
         process.wait()
 
 
-def measure(contestant: Contestant) -> None:
-    """Drive one server for a while, and keep its rate and its CPU time for each request."""
-    host, _, port = contestant.url.removeprefix("http://").partition(":")
-    processes = tree(contestant.pid)
-    before_s = cpu_s(processes)
-    count = drive(
-        host, int(port), contestant.make_request(), connections=CONNECTIONS, duration_s=DURATION_S
-    )
-    spent_s = cpu_s(processes) - before_s
-    if count.failures or not count.latencies_s:
-        raise SystemExit(f"{contestant.name}: {count.failures} requests failed")
-    contestant.rates_rps.append(count.rate_rps)
-    contestant.cpus_s.append(spent_s / len(count.latencies_s))
-
-
-def _bare_engine(model_dir: Path) -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, str(PEERS / "bare_engine.py"), str(DURATION_S)],
+@contextmanager
+def _bare_engine(model_dir: Path) -> Iterator[_Bare]:
+    process = subprocess.Popen(
+        [sys.executable, str(PEERS / "bare_engine.py")],
         env={
             **os.environ,
             "MODEL_DIR": str(model_dir),
             "THREADS": "2",
             "TF_CPP_MIN_LOG_LEVEL": "3",
         },
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        check=True,
+        text=True,
     )
-    measured: dict[str, float] = json.loads(done.stdout)
-    return measured
+    with process:
+        yield _Bare(process, [])
+        # It ends with its input.
 
 
-def _table(contestants: list[Contestant], engines: list[dict[str, float]]) -> list[str]:
+def _table(contestants: list[Contestant], bare: _Bare) -> list[str]:
     ours = contestants[0]
-    engine_s = statistics.median(each["cpu_s"] for each in engines)
-    engine_rps = statistics.median(each["rate_rps"] for each in engines)
+    engine_s, engine_rps = median(bare.of("cpu_s")), median(bare.of("rate_rps"))
     rows = [
-        "| server | requests/s | Windtunnel is | CPU a request | of it not the engine |",
-        "|---|---|---|---|---|",
-        f"| the engine alone, 2 callers | {engine_rps:.1f} | | {engine_s * 1e3:.1f} ms | |",
+        "| server | requests/s | of the bare loop | Windtunnel is | CPU a request "
+        "| of it not the engine |",
+        "|---|---|---|---|---|---|",
+        f"| the engine alone, 2 callers | {engine_rps:.1f} | 100% | | {engine_s * 1e3:.1f} ms | |",
     ]
     for each in contestants:
-        ratios = [
-            mine / theirs for mine, theirs in zip(ours.rates_rps, each.rates_rps, strict=True)
-        ]
-        used_s = statistics.median(each.cpus_s)
+        ratio = median(a / b for a, b in zip(ours.rates_rps, each.rates_rps, strict=True))
+        share = median(a / b for a, b in zip(each.rates_rps, bare.of("rate_rps"), strict=True))
+        tax_s = median(a - b for a, b in zip(each.cpus_s, bare.of("cpu_s"), strict=True))
         rows.append(
-            f"| {each.name} | {statistics.median(each.rates_rps):.1f} "
-            f"({min(each.rates_rps):.1f} to {max(each.rates_rps):.1f}) "
-            f"| {statistics.median(ratios):.1f}x | {used_s * 1e3:.1f} ms "
-            f"| {(used_s - engine_s) * 1e3:.1f} ms |"
+            f"| {each.name} | {each.rates_range} | {share:.0%} | {ratio:.1f}x "
+            f"| {each.cpu_s * 1e3:.1f} ms | {tax_s * 1e3:.1f} ms |"
         )
+    if len(contestants) < 4:
+        rows += ["", "This Windtunnel takes no .npy, so that was not measured."]
     return rows
