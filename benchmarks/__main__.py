@@ -1,7 +1,7 @@
 """Run the measurements: all of them, or those named.
 
-    python -m benchmarks [gateway] [unet] [start] [scripts] [generator] [memory] [master]
-        [truth] [control] [proxy] [codecs] [batching]
+    python -m benchmarks [gateway] [unet] [tiny] [unet_peers] [start] [scripts] [generator]
+        [memory] [master] [truth] [control] [proxy] [codecs] [batching]
 
 Prints Markdown with the machine's facts. Wants an otherwise idle machine.
 """
@@ -15,6 +15,8 @@ from benchmarks.machine import facts
 NAMES = (
     "gateway",
     "unet",
+    "tiny",
+    "unet_peers",
     "start",
     "scripts",
     "generator",
