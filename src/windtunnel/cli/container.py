@@ -20,7 +20,10 @@ _PORT = 8080
 def container(
     model_dir: Annotated[
         Path,
-        typer.Option(help="The unpacked archive: what is /opt/ml/model on SageMaker."),
+        typer.Option(
+            help="The unpacked archive: what is /opt/ml/model on SageMaker; for many models"
+            " /opt/ml/models."
+        ),
     ],
     port: Annotated[
         int | None,
@@ -43,9 +46,10 @@ def container(
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     # serving is imported here: it needs what only `windtunnel[local]` brings.
-    from windtunnel.serving.container import Order, run_container
+    from windtunnel.serving.container import Order
     from windtunnel.serving.errors import ServingError
     from windtunnel.serving.logs import configure_logs
+    from windtunnel.serving.modes import run_order
     from windtunnel.serving.settings import parse_settings
 
     configure_logs()
@@ -67,7 +71,7 @@ def container(
                 grpc_port=None if shared is None else shared.getsockname()[1],
                 grpc_host=host,
             )
-            status = run_container(order, _Announcer(bound, shared), None)
+            status = run_order(order, _Announcer(bound, shared), None)
     except ServingError as error:
         raise UsageError(str(error)) from error
     sys.exit(status)

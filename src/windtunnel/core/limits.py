@@ -498,6 +498,20 @@ REPORT_BYTES_MAX = 8_000_000
 # drops a summary of more than 1 MiB whole.
 MARKDOWN_CELL_CHARACTERS_MAX = 400
 
+# --- Many models in one container, `serving/multimodel` ----------------------------------------
+# Without SAGEMAKER_SAFE_PORT_RANGE as many as the original's arithmetic makes of its own example,
+# 9000-9999 (README.md, "Deploying to Multi-Model Endpoint"; it says 499).
+MULTI_MODEL_COUNT_MAX = 449
+# The newest image gives a model 55 s, so that the platform's 60 s do not end first (its
+# python_service.py).
+MODEL_LOAD_TIMEOUT_S = 55
+# A model's own processes wait for so much longer, so that it is the whole that is given up. Guess.
+MODEL_LOAD_MARGIN_S = 30.0
+# POST /models has a name and a path: S3's longest key is 1,024 bytes, Linux's longest path 4,096.
+MODEL_LOAD_BODY_BYTES_MAX = 64 * KIB
+# One page of GET /models, as Multi Model Server has it (its management API, `limit`).
+MODEL_LIST_PAGE_COUNT = 100
+
 # --- Sample models, `sample` --------------------------------------------------------------------
 # Trained models that a home keeps, 8 MB each: this version's, and those of two versions before,
 # so that going back does not train again. Guess.

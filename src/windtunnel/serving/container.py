@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from windtunnel.serving import front
 from windtunnel.serving.children import Reports
@@ -22,7 +22,7 @@ from windtunnel.serving.modelserver import process
 from windtunnel.serving.modelserver.process import ServerPlan
 from windtunnel.serving.ports import HOST, ServerPorts, claim_ports
 from windtunnel.serving.scripts import fresh, worker
-from windtunnel.serving.scripts.archive import LIBRARY, Script, choose_script
+from windtunnel.serving.scripts.archive import CODE, LIBRARY, Script, choose_script
 from windtunnel.serving.scripts.packages import install_packages, module_names
 from windtunnel.serving.scripts.worker import WorkerPlan
 from windtunnel.serving.settings import Settings, parse_settings
@@ -50,6 +50,8 @@ class Order:
     # Where all model servers serve gRPC besides; the kernel shares out connections over them.
     grpc_port: int | None = None
     grpc_host: str = "127.0.0.1"
+    # Where a script lies for archives that bring none: with many models, /opt/ml/models.
+    shared_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class _Setup:
     settings: Settings
     models: Models
     script: Script | None
+    # The folder above the script's `code`.
+    script_dir: Path
     # Of the model servers that a script calls; none without one.
     ports: tuple[ServerPorts, ...]
     # What requirements.txt brought.
@@ -71,7 +75,7 @@ def run_container(order: Order, listener: Listener, lifeline: int | None) -> int
     setup = _set_up(order)
     _tell(setup)
     if setup.script is not None and setup.script.is_to_be_installed:
-        setup = replace(setup, packages=install_packages(order.model_dir, order.cache_dir))
+        setup = replace(setup, packages=install_packages(setup.script_dir, order.cache_dir))
     import_engines(for_scripts=setup.script is not None)
     leader = Leader(setup.settings.wait_time_s, listener, lifeline)
     entrances = [_server_role(number, setup) for number in range(setup.settings.server_count)]
@@ -95,13 +99,22 @@ def run_container(order: Order, listener: Listener, lifeline: int | None) -> int
 
 def _set_up(order: Order) -> _Setup:
     files = list_files(order.model_dir)
-    script = choose_script(files)
+    script, script_dir = _find_script(files, order)
     settings = parse_settings(
         order.environment, is_on_port=order.port is not None, has_script=script is not None
     )
     models = choose_models(files, settings.default_model)
     ports = claim_ports(settings.port_range, settings.server_count) if script is not None else ()
-    return _Setup(order, settings, models, script, tuple(ports), packages=None)
+    return _Setup(order, settings, models, script, script_dir, tuple(ports), packages=None)
+
+
+def _find_script(files: list[PurePosixPath], order: Order) -> tuple[Script | None, Path]:
+    """Return the archive's own script, or else the one for all, and where it lies."""
+    script = choose_script(files)
+    if script is not None or order.shared_dir is None or not (order.shared_dir / CODE).is_dir():
+        return script, order.model_dir
+    below = (CODE / path for path in list_files(order.shared_dir / CODE))
+    return choose_script(below), order.shared_dir
 
 
 def _server_role(number: int, setup: _Setup) -> Role:
@@ -142,7 +155,7 @@ WorkerRun = Callable[[WorkerPlan, Reports, int], int]
 
 def _choose_worker(setup: _Setup) -> WorkerRun:
     """Return how workers begin: as forks, unless they are to have other modules than these."""
-    folders = [setup.packages, setup.order.model_dir / LIBRARY]
+    folders = [setup.packages, setup.script_dir / LIBRARY]
     brought = set().union(*(module_names(folder) for folder in folders if folder is not None))
     doubled = sorted(brought & {name.partition(".")[0] for name in sys.modules})
     if not doubled:
@@ -161,7 +174,7 @@ def _worker_role(index: int, setup: _Setup, run: WorkerRun) -> Role:
     plan = WorkerPlan(
         settings=setup.settings.workers,
         script=setup.script,
-        directory=setup.order.model_dir.resolve(),
+        directory=setup.script_dir.resolve(),
         packages=setup.packages,
         work_dir=setup.order.socket_dir,
         default_model=setup.models.default,

@@ -10,7 +10,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from windtunnel.core import limits
 from windtunnel.core.clock import Clock, SystemClock
@@ -51,6 +51,14 @@ class Role:
     # It has said that it ends to be replaced: its own decision, and no crash.
     is_retired: bool = False
     is_told_to_end: bool = False
+    # Whose end is not the container's: told when it is available, with its report, and when it is
+    # gone for good, with the reason, or None when that was wanted.
+    on_available: Callable[[dict[str, Any]], None] | None = None
+    on_gone: Callable[[str | None], None] | None = None
+    # It was not available in time, which is why it is gone.
+    is_overdue: bool = False
+    # Set when it is wanted no more: when it is killed.
+    kill_at_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +124,8 @@ class Leader:
         # Each child holds the reading end; its end of file is this process's.
         self._child_lifeline, self._lifeline_held = os.pipe()
         self._roles: list[Role] = []
+        # What else may bring news, by descriptor.
+        self._watched: dict[int, Callable[[], None]] = {}
         self._failure: str | None = None
         # Set when this ends: when what has not ended by then is killed.
         self._kill_at_s: float | None = None
@@ -124,6 +134,21 @@ class Leader:
         """Fill a role, now and for as long as this runs."""
         self._roles.append(role)
         self._start(role)
+
+    def dismiss(self, role: Role) -> None:
+        """Have a role empty: its process ends behind its answers, and is not started again."""
+        role.restart_at_s = None
+        role.kill_at_s = self._clock.monotonic_s() + limits.STOP_GRACE_S
+        role.kill_at_s += limits.LEADER_STOP_MARGIN_S
+        if role.child is None:
+            self._drop(role, None)
+        elif not role.is_told_to_end:
+            role.is_told_to_end = True
+            role.child.signal(signal.SIGTERM)
+
+    def watch(self, descriptor: int, act: Callable[[], None]) -> None:
+        """Call `act` whenever a descriptor can be read."""
+        self._watched[descriptor] = act
 
     def wait_available(self) -> bool:
         """Wait until every role is available; say no when it will not come to that."""
@@ -141,9 +166,11 @@ class Leader:
 
     def _step(self) -> None:
         """Wait for whatever comes next, and deal with it."""
-        self._wait()
+        ready = self._wait()
         if self._wakeups.read() & {signal.SIGTERM, signal.SIGINT} or self._is_orphan():
             self._begin_end()
+        for descriptor in ready & self._watched.keys():
+            self._watched[descriptor]()
         for role in self._children():
             self._read_reports(role)
         self._reap()
@@ -154,16 +181,17 @@ class Leader:
     def _children(self) -> list[Role]:
         return [role for role in self._roles if role.child is not None]
 
-    def _wait(self) -> None:
+    def _wait(self) -> set[int]:
         times = [role.restart_at_s for role in self._roles if role.restart_at_s is not None]
         times += [role.deadline_s for role in self._children() if not role.is_available]
+        times += [role.kill_at_s for role in self._children() if role.kill_at_s is not None]
         times += [] if self._kill_at_s is None else [self._kill_at_s]
         timeout_s = max(0.0, min(times) - self._clock.monotonic_s()) if times else None
-        watched = {self._wakeups.descriptor}
+        watched = {self._wakeups.descriptor, *self._watched}
         watched |= {role.child.reports for role in self._roles if role.child is not None}
         if self._lifeline is not None:
             watched.add(self._lifeline)
-        wait_readable(watched, timeout_s)
+        return wait_readable(watched, timeout_s)
 
     def _is_orphan(self) -> bool:
         if self._lifeline is None or not wait_readable([self._lifeline], 0):
@@ -184,6 +212,8 @@ class Leader:
         for report in role.child.read_reports():
             if report["event"] == "available":
                 self._note_available(role)
+                if role.on_available is not None:
+                    role.on_available(report)
             elif report["event"] == "retired":
                 role.is_retired = True
             elif report["event"] == "failed":
@@ -212,10 +242,17 @@ class Leader:
         if self._kill_at_s is not None:
             logger.info("%s ended: %s", role.name, describe_status(status))
             return
+        if role.kill_at_s is not None:
+            self._drop(role, None)
+            return
         now_s = self._clock.monotonic_s()
         decision = decide_death(role, status, now_s)
         if isinstance(decision, GiveUp):
-            self._fail(decision.reason)
+            if role.on_gone is None:
+                self._fail(decision.reason)
+            else:
+                logger.error("%s", decision.reason)
+                self._drop(role, decision.reason)
             return
         logger.error(
             "%s ended: %s; it starts again in %.1f s",
@@ -226,6 +263,11 @@ class Leader:
         role.deaths_in_row = decision.deaths_in_row
         role.last_status = status
         role.restart_at_s = now_s + decision.delay_s
+
+    def _drop(self, role: Role, reason: str | None) -> None:
+        self._roles.remove(role)
+        if role.on_gone is not None:
+            role.on_gone(reason)
 
     def _end_next(self) -> None:
         """Ask those of the highest rank that is left to end behind their answers."""
@@ -243,10 +285,13 @@ class Leader:
             if role.restart_at_s is not None and role.restart_at_s <= now_s:
                 self._start(role)
             elif role.child is not None and not role.is_available and role.deadline_s <= now_s:
+                role.is_overdue = True
                 role.reason = (
                     f"The {role.name} was not available within {self._start_timeout_s:g} s"
                     " (SAGEMAKER_TFS_WAIT_TIME_SECONDS)."
                 )
+                role.child.signal(signal.SIGKILL)
+            elif role.child is not None and role.kill_at_s is not None and role.kill_at_s <= now_s:
                 role.child.signal(signal.SIGKILL)
         if self._kill_at_s is not None and self._kill_at_s <= now_s:
             self._kill_at_s = now_s + limits.LEADER_STOP_MARGIN_S

@@ -20,6 +20,9 @@ _CLASS = "SAGEMAKER_GUNICORN_WORKER_CLASS"
 _THREADS = "SAGEMAKER_GUNICORN_THREADS"
 _READ_TIMEOUT = "SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS"
 _PORTS = "SAGEMAKER_SAFE_PORT_RANGE"
+_WAIT_TIME = "SAGEMAKER_TFS_WAIT_TIME_SECONDS"
+_DEFAULT_MODEL = "SAGEMAKER_TFS_DEFAULT_MODEL_NAME"
+MULTI_MODEL = "SAGEMAKER_MULTI_MODEL"
 _LOG_LEVELS = ("debug", "info", "notice", "warn", "error", "crit", "alert", "emerg")
 # Levels at which nginx, too, would tell of single requests.
 _VERBOSE_LEVELS = ("debug", "info")
@@ -54,6 +57,16 @@ class Batching:
 
 
 @dataclass(frozen=True, slots=True)
+class MultiModel:
+    """How models come and go in a container that starts without any."""
+
+    # From the request for a model until it answers.
+    load_timeout_s: float
+    # Models that there may be at once.
+    count_max: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What a container was told."""
 
@@ -71,6 +84,8 @@ class Settings:
     batching: Batching | None
     # One sentence for each variable that changes nothing.
     notices: tuple[str, ...]
+    # None: the models that lie in the model directory, and no others.
+    multi_model: MultiModel | None = None
 
 
 def parse_settings(
@@ -79,13 +94,13 @@ def parse_settings(
     """Return the settings that an environment spells; raise SettingsError for what none can be."""
     # An empty value is an unset one, as in the original, which tests it for truth.
     given = {name: value.strip() for name, value in environment.items() if value.strip()}
-    _refuse_other_modes(given)
+    _refuse_universal_script(given)
     workers = _parse_workers(given, has_script=has_script)
     notices = _notices(given, is_on_port=is_on_port, has_script=has_script)
     if has_script:
         notices += _worker_notices(given, workers)
     level = _choice(given, "SAGEMAKER_TFS_NGINX_LOGLEVEL", _LOG_LEVELS, "error")
-    name = given.get("SAGEMAKER_TFS_DEFAULT_MODEL_NAME", "None")
+    name = given.get(_DEFAULT_MODEL, "None")
     return Settings(
         bind_port=_whole(given, "SAGEMAKER_BIND_TO_PORT", 8080, 0, 65535),
         server_count=_whole(
@@ -96,13 +111,49 @@ def parse_settings(
             inter_op=_whole(given, "SAGEMAKER_TFS_INTER_OP_PARALLELISM", 0, 0),
         ),
         default_model=None if name == "None" else name,
-        wait_time_s=float(_whole(given, "SAGEMAKER_TFS_WAIT_TIME_SECONDS", 300, 1)),
+        wait_time_s=float(_whole(given, _WAIT_TIME, 300, 1)),
         logs_requests=level in _VERBOSE_LEVELS,
         workers=workers,
         port_range=_parse_port_range(given),
         batching=_batching(given),
         notices=tuple(notices),
+        multi_model=_parse_multi_model(given),
     )
+
+
+def is_multi_model(environment: Mapping[str, str]) -> bool:
+    """Say whether a container starts without models and is given them one by one."""
+    given = {MULTI_MODEL: value} if (value := environment.get(MULTI_MODEL, "").strip()) else {}
+    return _choice(given, MULTI_MODEL, ("true", "false"), "false") == "true"
+
+
+def one_model_environment(environment: Mapping[str, str], settings: Settings) -> dict[str, str]:
+    """Return what one of many models is served with: a container's environment, for it alone."""
+    assert settings.multi_model is not None
+    # A model that takes too long is given up from outside, which says so with a status of its own.
+    inside_s = int(settings.multi_model.load_timeout_s + limits.MODEL_LOAD_MARGIN_S)
+    return {
+        **{name: text for name, text in environment.items() if name not in _NOT_ONE_MODELS},
+        _WAIT_TIME: str(inside_s),
+    }
+
+
+# What is about all models of a container, or about what it answers on.
+_NOT_ONE_MODELS = frozenset({MULTI_MODEL, _DEFAULT_MODEL, "SAGEMAKER_BIND_TO_PORT"})
+
+
+def _parse_multi_model(given: Mapping[str, str]) -> MultiModel | None:
+    if not is_multi_model(given):
+        return None
+    count_max = limits.MULTI_MODEL_COUNT_MAX
+    ports = _parse_port_range(given)
+    if ports is not None:
+        # The original's arithmetic (_parse_sagemaker_port_range_mme): nine tenths of the range,
+        # the lower half for REST and the upper for gRPC, and a pair for each server.
+        usable = int((ports.high - ports.low) * 0.9) // 2
+        count_max = usable // _whole(given, "SAGEMAKER_TFS_INSTANCE_COUNT", 1, 1)
+    wait_s = _whole(given, _WAIT_TIME, limits.MODEL_LOAD_TIMEOUT_S, 1)
+    return MultiModel(float(wait_s), count_max)
 
 
 def _parse_workers(given: Mapping[str, str], *, has_script: bool) -> WorkerSettings:
@@ -135,9 +186,7 @@ def _parse_port_range(given: Mapping[str, str]) -> PortRange | None:
     return PortRange(int(found[1]), int(found[2]))
 
 
-def _refuse_other_modes(given: Mapping[str, str]) -> None:
-    if _choice(given, "SAGEMAKER_MULTI_MODEL", ("true", "false"), "false") == "true":
-        raise SettingsError("SAGEMAKER_MULTI_MODEL=true: multi-model mode is not served yet.")
+def _refuse_universal_script(given: Mapping[str, str]) -> None:
     universal = [f"SAGEMAKER_MULTI_MODEL_UNIVERSAL_{part}" for part in ("BUCKET", "PREFIX")]
     if all(name in given for name in universal):
         raise SettingsError(f"{' and '.join(universal)}: universal scripts are not served yet.")
@@ -250,11 +299,11 @@ _EFFECTIVE = frozenset(
         "SAGEMAKER_TFS_INSTANCE_COUNT",
         "SAGEMAKER_TFS_INTER_OP_PARALLELISM",
         "SAGEMAKER_TFS_INTRA_OP_PARALLELISM",
-        "SAGEMAKER_TFS_DEFAULT_MODEL_NAME",
-        "SAGEMAKER_TFS_WAIT_TIME_SECONDS",
+        _DEFAULT_MODEL,
+        _WAIT_TIME,
         "SAGEMAKER_TFS_ENABLE_BATCHING",
         "SAGEMAKER_TFS_NGINX_LOGLEVEL",
-        "SAGEMAKER_MULTI_MODEL",
+        MULTI_MODEL,
     }
 )
 

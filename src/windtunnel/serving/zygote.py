@@ -215,14 +215,15 @@ def _exec_container(order: StartOrder, lifeline: int) -> NoReturn:
 
 def lead(folders: Folders, status: int, lifeline: int | None) -> int:
     """Run a container in this process; return its exit status."""
-    from windtunnel.serving.container import Order, run_container
+    from windtunnel.serving.container import Order
     from windtunnel.serving.logs import configure_logs
+    from windtunnel.serving.modes import run_order
 
     configure_logs()
     reports = Reports(status)
     try:
         order = Order(folders.model, os.environ, folders.sockets, folders.cache)
-        return run_container(order, reports, lifeline)
+        return run_order(order, reports, lifeline)
     except ServingError as error:
         print(f"The container cannot start: {error}", file=sys.stderr)  # noqa: T201 - its log
         reports.send("failed", reason=str(error))

@@ -6,7 +6,13 @@ from windtunnel.core import limits
 from windtunnel.serving.engines.engine import Threads
 from windtunnel.serving.errors import SettingsError
 from windtunnel.serving.ports import PortRange
-from windtunnel.serving.settings import Batching, WorkerSettings, parse_settings
+from windtunnel.serving.settings import (
+    Batching,
+    MultiModel,
+    WorkerSettings,
+    one_model_environment,
+    parse_settings,
+)
 
 
 def notices(**environment: str) -> list[str]:
@@ -121,15 +127,46 @@ def test_a_malformed_value_is_refused_by_name(name: str, value: str) -> None:
 
 def test_modes_that_are_not_here_are_refused() -> None:
     """A container that served something else than was asked for would be worse than none."""
-    for environment in (
-        {"SAGEMAKER_MULTI_MODEL": "True"},
-        {
-            "SAGEMAKER_MULTI_MODEL_UNIVERSAL_BUCKET": "b",
-            "SAGEMAKER_MULTI_MODEL_UNIVERSAL_PREFIX": "p",
-        },
-    ):
-        with pytest.raises(SettingsError, match="not served yet"):
-            parse_settings(environment, is_on_port=True)
+    environment = {
+        "SAGEMAKER_MULTI_MODEL_UNIVERSAL_BUCKET": "b",
+        "SAGEMAKER_MULTI_MODEL_UNIVERSAL_PREFIX": "p",
+    }
+    with pytest.raises(SettingsError, match="not served yet"):
+        parse_settings(environment, is_on_port=True)
+
+
+def test_many_models_have_the_originals_ports_and_time() -> None:
+    """A platform is told 507 where it would be on SageMaker, and 408 before it gives up itself."""
+
+    def rules(**environment: str) -> MultiModel | None:
+        given = {"SAGEMAKER_MULTI_MODEL": "True", **environment}
+        return parse_settings(given, is_on_port=True).multi_model
+
+    assert parse_settings({}, is_on_port=True).multi_model is None
+    assert rules() == MultiModel(55.0, 449)
+    assert rules(SAGEMAKER_SAFE_PORT_RANGE="9000-9999") == MultiModel(55.0, 449)
+    assert rules(SAGEMAKER_SAFE_PORT_RANGE="9000-9003") == MultiModel(55.0, 1)
+    assert rules(
+        SAGEMAKER_SAFE_PORT_RANGE="9000-9009",
+        SAGEMAKER_TFS_INSTANCE_COUNT="2",
+        SAGEMAKER_TFS_WAIT_TIME_SECONDS="7",
+    ) == MultiModel(7.0, 2)
+
+
+def test_one_of_many_models_is_served_as_if_it_were_alone() -> None:
+    """What counts for the whole container would mislead the processes of one model."""
+    given = {
+        "SAGEMAKER_MULTI_MODEL": "true",
+        "SAGEMAKER_TFS_DEFAULT_MODEL_NAME": "elsewhere",
+        "SAGEMAKER_BIND_TO_PORT": "8080",
+        "SAGEMAKER_TFS_INSTANCE_COUNT": "2",
+    }
+    inside = one_model_environment(given, parse_settings(given, is_on_port=True))
+
+    assert inside == {
+        "SAGEMAKER_TFS_INSTANCE_COUNT": "2",
+        "SAGEMAKER_TFS_WAIT_TIME_SECONDS": "85",
+    }
 
 
 def test_every_variable_without_effect_is_said_with_its_reason() -> None:
