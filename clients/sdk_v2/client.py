@@ -15,6 +15,7 @@ import boto3
 import sagemaker
 from botocore.exceptions import ClientError
 from sagemaker import get_execution_role
+from sagemaker.multidatamodel import MultiDataModel
 from sagemaker.predictor import Predictor
 from sagemaker.tensorflow.serving import Model
 
@@ -86,6 +87,7 @@ def main(archive: str) -> None:
     print("ok: delete_model, delete_endpoint")
 
     play_entry_point(model_data, role)
+    play_many_models(archive, session, role)
 
 
 def play_entry_point(model_data: str, role: str) -> None:
@@ -104,6 +106,27 @@ def play_entry_point(model_data: str, role: str) -> None:
     answer = predictor.predict({"black": 2})
     assert answer == {"means": [0.5, 0.5]}, answer
     print("ok: entry_point: input_handler and output_handler")
+
+    predictor.delete_model()
+    predictor.delete_endpoint(delete_endpoint_config=True)
+    check_gone(predictor)
+
+
+def play_many_models(archive: str, session: sagemaker.Session, role: str) -> None:
+    """Deploy an endpoint without models, then add two and ask each by its name."""
+    prefix = f"s3://{session.default_bucket()}/many/"
+    model = Model(model_data=prefix, role=role, framework_version="1.15.3")
+    many = MultiDataModel("many-models", prefix, model=model, sagemaker_session=session)
+    predictor = many.deploy(initial_instance_count=1, instance_type=INSTANCE_TYPE)
+    for name in ("first.tar.gz", "below/second.tar.gz"):
+        many.add_model(archive, name)
+    names = list(many.list_models())
+    assert sorted(names) == ["below/second.tar.gz", "first.tar.gz"], names
+    black = {"instances": [[[[0, 0, 0]] * 8] * 8]}
+    for name in names:
+        answer = predictor.predict(black, initial_args={"TargetModel": name})
+        assert answer == {"predictions": [[[[0.5]] * 8] * 8]}, answer
+    print("ok: MultiDataModel: deploy, add_model, list_models, TargetModel")
 
     predictor.delete_model()
     predictor.delete_endpoint(delete_endpoint_config=True)

@@ -223,10 +223,10 @@ def test_a_body_over_the_limit_is_refused_whole_and_at_its_edge(
 
 def test_an_unsupported_member_is_refused_by_name(client: Client, half_plus_two: str) -> None:
     """What AWS has and this cloud has not is never silently ignored."""
-    said = refused(lambda: invoke(client, half_plus_two, [1.0], TargetModel="a.tar.gz"))
+    said = refused(lambda: invoke(client, half_plus_two, [1.0], TargetContainerHostname="a"))
 
     assert said[:2] == ("ValidationError", 400)
-    assert "TargetModel" in said[2]
+    assert "TargetContainerHostname" in said[2]
 
 
 def test_a_half_sent_request_holds_up_nobody(

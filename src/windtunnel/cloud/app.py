@@ -32,12 +32,14 @@ from windtunnel.cloud.gateway.proxy.proxy import Proxy
 from windtunnel.cloud.gateway.steps import body_steps, head_steps
 from windtunnel.cloud.gateway.throttle import Throttle
 from windtunnel.cloud.logs.service import Logs
+from windtunnel.cloud.multimodel.instance_models import InstanceModels
+from windtunnel.cloud.multimodel.load_times import LoadTimes
 from windtunnel.cloud.pace import INSTANT, Pace
 from windtunnel.cloud.router.router import Router
 from windtunnel.cloud.sagemaker.service import SageMaker
 from windtunnel.cloud.store.store import Store
 from windtunnel.core import limits
-from windtunnel.core.clock import SystemClock
+from windtunnel.core.clock import Clock, SystemClock
 from windtunnel.core.errors import NotReadyError
 from windtunnel.core.home import CloudRecord, Home
 from windtunnel.core.supervision import Supervisor, new_generation, sweep
@@ -119,13 +121,6 @@ async def opened(options: Options) -> AsyncIterator[str]:
             visible_after_s=options.pace.metric_delay_s,
         )
         await stack.enter_async_context(cloudwatch)
-        router = Router(
-            clock,
-            cloudwatch,
-            region=options.region,
-            answer_bytes_max=options.payload_limit,
-        )
-        stack.callback(router.close)
         fleet = Fleet(
             home,
             supervisor,
@@ -136,6 +131,8 @@ async def opened(options: Options) -> AsyncIterator[str]:
             provision_s=functools.partial(options.pace.start_s, random.Random()),  # noqa: S311
         )
         stack.push_async_callback(fleet.close)
+        router = _router(options, clock, cloudwatch, fleet)
+        stack.callback(router.close)
         sampler = Sampler(clock, cloudwatch, router.loads, fleet.healthy_instances, home.path)
         await stack.enter_async_context(sampler)
         sagemaker = SageMaker(
@@ -179,6 +176,19 @@ async def opened(options: Options) -> AsyncIterator[str]:
         home.write_record(CloudRecord(url, os.getpid(), generation, 1.0, options.region))
         stack.callback(home.forget_record)
         yield url
+
+
+def _router(options: Options, clock: Clock, cloudwatch: CloudWatch, fleet: Fleet) -> Router:
+    report = LoadTimes(cloudwatch, clock).report
+    return Router(
+        clock,
+        cloudwatch,
+        region=options.region,
+        answer_bytes_max=options.payload_limit,
+        open_models=functools.partial(
+            InstanceModels, fetch=fleet.fetch, report=report, clock=clock
+        ),
+    )
 
 
 async def _listening(proxy: Proxy, options: Options) -> Server:

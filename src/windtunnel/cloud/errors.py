@@ -7,6 +7,7 @@
       x UnsupportedError   AWS has it; this cloud does not
       x ThrottledError     a queue is full
       x ModelError         the container answered with a failure, or not at all
+      x UnreadyError       the model is still on its way to an instance
       x UnavailableError   a part of this cloud is not there right now
 
 The messages are AWS's own wording where that is known. Codes, HTTP statuses and wire formats are
@@ -40,6 +41,10 @@ class UnsupportedError(CloudError):
 
 class ThrottledError(CloudError):
     """More than the queues hold."""
+
+
+class UnreadyError(CloudError):
+    """What was asked for is on its way; another try may find it."""
 
 
 class UnavailableError(CloudError):

@@ -127,6 +127,14 @@ INVOKE_QUEUE_BYTES_MAX = 1 * GIB
 # 2 s would close it under a request.
 FOREIGN_IDLE_TIMEOUT_S = 1.5
 
+# --- Multi-model endpoints, `cloud/multimodel` -------------------------------------------------
+# For so long AWS tells clients to retry while a model is loaded (developer guide, "Invoke a
+# Multi-Model Endpoint": up to 360 seconds); the container's own time-out is shorter.
+MODEL_LOAD_ANSWER_TIMEOUT_S = 360.0
+# Requests in flight to the one instance that holds a model, before another loads it, too. AWS says
+# that it does so, and not when. Guess: so many as keep a model server's threads busy.
+MODEL_HOLDER_OUTSTANDING_MAX = 8
+
 # --- SageMaker, `cloud/sagemaker` --------------------------------------------------------------
 # Models, configs and endpoints of one home, each: they are kept in memory (1 KB each). Guess; AWS's
 # quotas are per account and lower.

@@ -12,6 +12,14 @@ from windtunnel.cloud.cloudwatch.summary import Summary
 
 INVOCATIONS = "AWS/SageMaker"
 INSTANCES = "/aws/sagemaker/Endpoints"
+# What only multi-model endpoints have ("CloudWatch Metrics for Multi-Model Endpoint Deployments").
+MODEL_LOADING: Mapping[str, str] = {
+    "ModelCacheHit": "None",
+    "ModelLoadingWaitTime": "Microseconds",
+    "ModelDownloadingTime": "Microseconds",
+    "ModelLoadingTime": "Microseconds",
+    "ModelUnloadingTime": "Microseconds",
+}
 # By namespace: metric and unit.
 UNITS: Mapping[str, Mapping[str, str]] = {
     INVOCATIONS: {
@@ -23,11 +31,13 @@ UNITS: Mapping[str, Mapping[str, str]] = {
         "ModelLatency": "Microseconds",
         "OverheadLatency": "Microseconds",
         "ConcurrentRequestsPerModel": "None",
+        **MODEL_LOADING,
     },
     INSTANCES: {
         "CPUUtilization": "Percent",
         "MemoryUtilization": "Percent",
         "DiskUtilization": "Percent",
+        "LoadedModelCount": "None",
     },
 }
 

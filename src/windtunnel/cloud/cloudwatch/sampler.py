@@ -4,6 +4,7 @@
   wait inside its container count (AWS, "Auto scaling policy overview", on high-resolution metrics).
 - CPUUtilization, MemoryUtilization and DiskUtilization: once a minute for each instance, so that
   their SampleCount over a minute is the number of instances.
+- LoadedModelCount: once a minute for each instance of a multi-model endpoint.
 - Zeros of Invocations and InvocationsPerInstance, for a variant that had no request in a minute: a
   variant without traffic has metrics of the value zero, and so can be scaled in (AWS, "Auto scaling
   prerequisites").
@@ -101,6 +102,7 @@ class Sampler:
         if at_s // _MINUTE_S > last_s // _MINUTE_S:
             minute_s = at_s // _MINUTE_S * _MINUTE_S - _MINUTE_S
             await self._add_zeros(loads, minute_s)
+            self._sink.add(_loaded(loads, minute_s))
             targets = [Target.of(instance) for instance in self._instances()]
             usages = await asyncio.to_thread(
                 self._meter.look, [target for target in targets if target is not None]
@@ -125,6 +127,14 @@ def _concurrency(loads: Sequence[VariantLoad], at_s: int) -> Iterable[Sample]:
         for in_flight in load.in_flight_by_instance.values():
             summary = Summary.of_value(float(in_flight))
             yield Sample(metric, UNITS[INVOCATIONS][name], at_s, summary, True)
+
+
+def _loaded(loads: Sequence[VariantLoad], minute_s: int) -> Iterable[Sample]:
+    name = "LoadedModelCount"
+    for load in loads:
+        metric = variant_metric(INSTANCES, name, load.endpoint_name, load.variant_name)
+        for count in load.loaded_by_instance.values():
+            yield Sample(metric, UNITS[INSTANCES][name], minute_s, Summary.of_value(float(count)))
 
 
 def _utilisation(usages: Sequence[Usage], minute_s: int) -> Iterable[Sample]:

@@ -41,6 +41,10 @@ class InvocationRecord:
     # What the container answered, where that was not what the client got (424 stands for all of a
     # container's failures); None when it did not answer.
     model_status: int | None = None
+    # Of a multi-model endpoint: whether the model was there at once, and how long it was waited
+    # for.
+    is_cache_hit: bool | None = None
+    loading_wait_s: float | None = None
 
 
 class VariantSecond:
@@ -48,9 +52,12 @@ class VariantSecond:
 
     __slots__ = (
         "at_s",
+        "cache_hits",
+        "cache_misses",
         "client_errors",
         "endpoint_name",
         "instance_counts",
+        "loading_waits",
         "model_errors",
         "model_latencies",
         "overhead_latencies",
@@ -62,11 +69,13 @@ class VariantSecond:
         self.endpoint_name = endpoint_name
         self.variant_name = variant_name
         self.at_s = at_s
+        self.cache_hits = self.cache_misses = 0
         self.client_errors = self.server_errors = self.model_errors = 0
         # How many requests found so many instances; its total is the number of requests.
         self.instance_counts: Counter[int] = Counter()
         self.model_latencies = array("d")
         self.overhead_latencies = array("d")
+        self.loading_waits = array("d")
 
     def add(self, record: InvocationRecord) -> None:
         """Add a request that ended in this second."""
@@ -77,6 +86,11 @@ class VariantSecond:
             self.model_latencies.append(model_s * _MICROSECONDS_PER_S)
         if record.status >= _CLIENT_ERRORS_FROM:
             self._add_error(record)
+        if record.is_cache_hit is not None:
+            self.cache_hits += record.is_cache_hit
+            self.cache_misses += not record.is_cache_hit
+        if record.loading_wait_s is not None:
+            self.loading_waits.append(record.loading_wait_s * _MICROSECONDS_PER_S)
 
     def _add_error(self, record: InvocationRecord) -> None:
         status = record.status
@@ -130,19 +144,24 @@ def samples_of(second: VariantSecond) -> Iterator[Sample]:
     summaries = {
         "Invocations": Summary.of_value(1, count),
         "InvocationsPerInstance": Summary.of_counts(shares, [*second.instance_counts.values()]),
-        "Invocation4XXErrors": _of_errors(second.client_errors, count),
-        "Invocation5XXErrors": _of_errors(second.server_errors, count),
-        "InvocationModelErrors": _of_errors(second.model_errors, count),
+        "Invocation4XXErrors": _of_share(second.client_errors, count),
+        "Invocation5XXErrors": _of_share(second.server_errors, count),
+        "InvocationModelErrors": _of_share(second.model_errors, count),
         "OverheadLatency": Summary.of_values(second.overhead_latencies),
     }
     if second.model_latencies:
         summaries["ModelLatency"] = Summary.of_values(second.model_latencies)
+    if second.cache_hits or second.cache_misses:
+        total = second.cache_hits + second.cache_misses
+        summaries["ModelCacheHit"] = _of_share(second.cache_hits, total)
+    if second.loading_waits:
+        summaries["ModelLoadingWaitTime"] = Summary.of_values(second.loading_waits)
     for name, summary in summaries.items():
         metric = variant_metric(INVOCATIONS, name, second.endpoint_name, second.variant_name)
         yield Sample(metric, UNITS[INVOCATIONS][name], second.at_s, summary, True)
 
 
-def _of_errors(errors: int, count: int) -> Summary:
-    if errors in (0, count):
-        return Summary.of_value(float(errors > 0), count)
-    return Summary.of_counts((0.0, 1.0), (count - errors, errors))
+def _of_share(ones: int, count: int) -> Summary:
+    if ones in (0, count):
+        return Summary.of_value(float(ones > 0), count)
+    return Summary.of_counts((0.0, 1.0), (count - ones, ones))

@@ -47,6 +47,9 @@ logger = logging.getLogger(__name__)
 
 # Where an archive for SageMaker's TensorFlow image has its script.
 _SCRIPT_FOLDER = "code"
+# What tells a container that it is to be given its models one by one.
+_MULTI_MODEL = {"SAGEMAKER_MULTI_MODEL": "true"}
+_MODELS_SUFFIX = ".models"
 
 
 @dataclass(frozen=True)
@@ -185,16 +188,26 @@ class Fleet:
             promised_bytes=self._ledger.promised_bytes,
         )
 
+    async def fetch(self, url: str, timeout_s: float) -> ModelData:
+        """Return one archive's model data, unpacked, for an instance that runs already."""
+        await self._wait_tidy()
+        return await self._downloads.get(url, "archive", timeout_s)
+
+    async def _wait_tidy(self) -> None:
+        if self._tidying is not None:
+            # It removes folders that nobody uses yet.
+            await asyncio.wait({self._tidying})
+
     async def _model_data(self, spec: InstanceSpec, kind: ImageKind) -> ModelData | None:
+        if spec.is_multi_model:
+            return None
         if spec.model_data_url is None:
             if kind == "tensorflow":
                 raise StartFailedError(
                     "The model has no ModelDataUrl: there is no archive to serve.", "admission"
                 )
             return None
-        if self._tidying is not None:
-            # It removes folders that nobody uses yet.
-            await asyncio.wait({self._tidying})
+        await self._wait_tidy()
         return await self._downloads.get(
             spec.model_data_url, spec.model_data_form, spec.download_timeout_s
         )
@@ -230,11 +243,10 @@ class Fleet:
                 work_dir.mkdir(mode=0o700, exist_ok=True)
                 directory = work_dir if data is None else data.directory
                 return await self._launch_command(instance, directory, log)
-            assert data is not None
             order = Order(
                 id=f"{instance.id}.{number}",
-                model_dir=data.directory,
-                environment={**base_environment(), **instance.spec.environment},
+                model_dir=self._no_models(instance) if data is None else data.directory,
+                environment={**base_environment(), **_environment(instance.spec)},
                 socket_dir=work_dir,
                 cache_dir=self._home.cache,
                 cpus=instance.cpus,
@@ -248,10 +260,16 @@ class Fleet:
         self._members[instance] = member
         return member
 
+    def _no_models(self, instance: Instance) -> Path:
+        """Return the folder that stands for /opt/ml/models, in which nothing lies."""
+        directory = self._socket_dir / f"{instance.id}{_MODELS_SUFFIX}"
+        directory.mkdir(mode=0o700, exist_ok=True)
+        return directory
+
     async def _launch_command(self, instance: Instance, directory: Path, log: Log) -> Container:
         order = CommandOrder(
             words=images.split_command(instance.spec.environment),
-            environment=instance.spec.environment,
+            environment=_environment(instance.spec),
             directory=directory,
             cpus=instance.cpus,
             nice=self._nice,
@@ -279,7 +297,8 @@ class Fleet:
             logger.error("the attendant of %s failed", instance.id, exc_info=error)
         self._cores.release(instance.cpus)
         await asyncio.to_thread(self._put_away, member.log)
-        shutil.rmtree(self._socket_dir / instance.id, ignore_errors=True)
+        for name in (instance.id, f"{instance.id}{_MODELS_SUFFIX}"):
+            shutil.rmtree(self._socket_dir / name, ignore_errors=True)
 
     def _put_away(self, log: Log) -> None:
         log.finish(self._clock.now_s())
@@ -304,3 +323,8 @@ class Fleet:
             # In a thread, which lets the loop run: a rotation copies.
             await asyncio.to_thread(logs.tend, open_logs, self._clock.now_s())
             await asyncio.to_thread(logs.rotate_if_full, self._zygote.log)
+
+
+def _environment(spec: InstanceSpec) -> dict[str, str]:
+    """Return what a container is told: its model's variables, and what the platform adds."""
+    return {**spec.environment, **(_MULTI_MODEL if spec.is_multi_model else {})}

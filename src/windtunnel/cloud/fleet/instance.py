@@ -35,6 +35,8 @@ class InstanceSpec:
     model_data_form: Form = "archive"
     download_timeout_s: float = limits.MODEL_DATA_TIMEOUT_S
     startup_timeout_s: float = limits.STARTUP_TIMEOUT_S
+    # It starts without a model; each is brought when a request names it.
+    is_multi_model: bool = False
 
 
 class Instance:

@@ -26,6 +26,7 @@ from windtunnel.cloud.errors import (
     NotFoundError,
     ThrottledError,
     UnavailableError,
+    UnreadyError,
 )
 from windtunnel.cloud.foundation.errors import (
     AttachedError,
@@ -39,6 +40,7 @@ from windtunnel.cloud.sagemaker.errors import LimitExceededError
 _BAD_REQUEST = 400
 _INTERNAL_ERROR = 500
 _UNAVAILABLE = 503
+_NOT_READY = 429
 _FORBIDDEN = 403
 _MODEL_ERROR = 424
 
@@ -126,6 +128,7 @@ def internal_fault(service: str) -> Fault:
 # Errors that no operation need declare.
 _EVERYWHERE: tuple[tuple[type[CloudError], str, int], ...] = (
     (UnavailableError, "ServiceUnavailable", _UNAVAILABLE),
+    (UnreadyError, "ModelNotReadyException", _NOT_READY),
     (QueryError, "ValidationError", _BAD_REQUEST),
     (DeniedError, "AccessDenied", _FORBIDDEN),
 )

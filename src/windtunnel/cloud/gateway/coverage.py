@@ -41,7 +41,8 @@ _CONTAINER: Honoured = {
     **_names("ContainerHostname", "Image", "ModelDataUrl", "Environment"),
     "ModelDataSource": {"S3DataSource": _names("S3Uri", "S3DataType", "CompressionType")},
     "ImageConfig": {"RepositoryAccessMode": Only(("Platform",))},
-    "Mode": Only(("SingleModel",)),
+    "Mode": Only(("SingleModel", "MultiModel")),
+    "MultiModelConfig": _names("ModelCacheSetting"),
 }
 
 _VARIANT: Honoured = {

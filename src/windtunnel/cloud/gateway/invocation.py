@@ -11,7 +11,8 @@ from urllib.parse import unquote
 
 from windtunnel.cloud.errors import CloudError
 from windtunnel.cloud.gateway.answers import Fault, FaultError
-from windtunnel.cloud.router.router import Invocation, Router
+from windtunnel.cloud.multimodel.source import model_id
+from windtunnel.cloud.router.router import Invocation, Router, Wish
 from windtunnel.core import limits
 from windtunnel.http.message import Head, Headers
 from windtunnel.http.server import Exchange
@@ -27,11 +28,13 @@ _PASSED_ON = {
     b"accept": ("accept", 1024),
     b"x-amzn-sagemaker-custom-attributes": ("customAttributes", 1024),
     b"x-amzn-sagemaker-inference-id": ("inferenceId", 64),
+    # "can be used for logging purposes" (the contract of multi-model containers).
+    b"x-amzn-sagemaker-target-model": ("targetModel", 1024),
 }
+_TARGET_MODEL = b"x-amzn-sagemaker-target-model"
 _TARGET_VARIANT = b"x-amzn-sagemaker-target-variant"
 # Members that AWS has and this cloud does not, by their header.
 NOT_HERE = {
-    b"x-amzn-sagemaker-target-model": "TargetModel",
     b"x-amzn-sagemaker-target-container-hostname": "TargetContainerHostname",
     b"x-amzn-sagemaker-enable-explanations": "EnableExplanations",
     b"x-amzn-sagemaker-inference-component": "InferenceComponentName",
@@ -66,6 +69,19 @@ def target_variant(head: Head) -> str | None:
     return None if value is None else _checked_name(value.decode("latin-1"), "targetVariant")
 
 
+def target_model(head: Head) -> str | None:
+    """Return the model that a request names, None when its endpoint has but one."""
+    value = head.get(_TARGET_MODEL)
+    if value is None:
+        return None
+    if not value or not value.isascii():
+        raise _invalid(
+            "1 validation error detected: Value at 'targetModel' failed to satisfy constraint: "
+            "Member must be ASCII of at least 1 character"
+        )
+    return value.decode("ascii")
+
+
 def _checked_name(name: str, member: str) -> str:
     if len(name) > _NAME_LENGTH_MAX:
         raise _invalid(
@@ -83,7 +99,9 @@ def _checked_name(name: str, member: str) -> str:
 
 def container_head(head: Head, body_bytes: int) -> bytes:
     """Return the head of the request that the container gets."""
-    lines = [b"POST /invocations HTTP/1.1\r\nhost: model\r\n"]
+    model = target_model(head)
+    target = "/invocations" if model is None else f"/models/{model_id(model)}/invoke"
+    lines = [b"POST %s HTTP/1.1\r\nhost: model\r\n" % target.encode()]
     typed = False
     for name, value in head.headers:
         known = _PASSED_ON.get(name)
@@ -155,7 +173,7 @@ def start(router: Router, name: str, exchange: Exchange, request_id: bytes, fail
         exchange.body_bytes,
         exchange.received_s,
         waiter,
-        target_variant(exchange.head),
+        Wish(target_variant(exchange.head), target_model(exchange.head), request_id.decode()),
     )
     # The connection to the container holds the body from here on.
     exchange.chunks = []

@@ -5,6 +5,8 @@ Rule: pure. The counts and the random number are handed in.
 
 from collections.abc import Sequence
 
+from windtunnel.core import limits
+
 
 def choose_by_weight(weights: Sequence[float], point: float) -> int:
     """Return the index whose share of the weights holds `point`, a number in [0, 1).
@@ -40,3 +42,18 @@ def choose_least_outstanding(outstanding: Sequence[int], start: int) -> int:
             best = index
             fewest = outstanding[index]
     return best
+
+
+def choose_holder(outstanding: Sequence[int], holds: Sequence[bool], start: int) -> int:
+    """Return the instance that a model's next request goes to.
+
+    One that holds the model, the least busy of them: another would have to load it first. Only
+    when all of them are busy, and another is much less so, that one loads it, too.
+    """
+    least = choose_least_outstanding(outstanding, start)
+    holders = [index for index, does_hold in enumerate(holds) if does_hold]
+    if not holders:
+        return least
+    best = holders[choose_least_outstanding([outstanding[index] for index in holders], start)]
+    is_busy = outstanding[best] >= limits.MODEL_HOLDER_OUTSTANDING_MAX
+    return least if is_busy and 2 * outstanding[least] < outstanding[best] else best

@@ -11,6 +11,7 @@ one outcome and one record, also when its client left, the container died or the
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from windtunnel.cloud.cloudwatch.samples import InvocationRecord
@@ -20,11 +21,18 @@ from windtunnel.cloud.errors import (
     ModelError,
     ThrottledError,
     UnavailableError,
+    UnreadyError,
 )
-from windtunnel.cloud.router.choice import choose_by_weight, choose_least_outstanding
+from windtunnel.cloud.multimodel.books import Holding, LoadFailedError
+from windtunnel.cloud.router.choice import (
+    choose_by_weight,
+    choose_holder,
+    choose_least_outstanding,
+)
 from windtunnel.cloud.router.routes import (
     EndpointRoutes,
     Lane,
+    OpenModels,
     VariantLanes,
     VariantLoad,
     VariantRoute,
@@ -44,6 +52,24 @@ _OK_END = 300
 _STATUS_MODEL_ERROR = 424
 # A status for the record of a request whose client left before its answer: nginx's own.
 _STATUS_CLIENT_CLOSED = 499
+# What a client gets whose model did not come.
+_STATUS_INVALID = 400
+_STATUS_NOT_READY = 429
+_STATUS_UNAVAILABLE = 503
+# The container's answer for a model that it does not have.
+_STATUS_NOT_LOADED = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a request asks for by name; None leaves it to the weights."""
+
+    variant: str | None = None
+    model: str | None = None
+    request_id: str = ""
+
+
+_NO_WISH = Wish()
 
 
 class InvocationLog(Protocol):
@@ -76,17 +102,21 @@ class Router:
         region: str,
         answer_bytes_max: int = limits.INVOKE_ANSWER_BYTES_MAX,
         choose_point: Callable[[], float] = random.random,
+        open_models: OpenModels | None = None,
     ) -> None:
         self._clock = clock
         self._log = invocations
         self._region = region
         self._answer_bytes_max = answer_bytes_max
         self._choose_point = choose_point
+        self._open_models = open_models
         self._loop = asyncio.get_running_loop()
         self._endpoints: dict[str, EndpointRoutes] = {}
         self._leaving: dict[str, EndpointRoutes] = {}
         # In order of their start, so that the overdue ones are in front.
         self._in_flight: dict[Invocation, None] = {}
+        # Those whose model is not there yet, likewise.
+        self._waiting: dict[Invocation, None] = {}
         self._timer = self._loop.call_later(_SWEEP_INTERVAL_S, self._sweep)
 
     # --- routes -------------------------------------------------------------------------------
@@ -96,7 +126,7 @@ class Router:
         routes = self._endpoints.get(endpoint_name)
         if routes is None:
             routes = self._leaving.pop(endpoint_name, None) or EndpointRoutes(
-                endpoint_name, self._answer_bytes_max
+                endpoint_name, self._answer_bytes_max, self._open_models
             )
             self._endpoints[endpoint_name] = routes
         routes.replace(variants)
@@ -141,7 +171,7 @@ class Router:
         """Stop looking for overdue requests and let every connection go."""
         self._timer.cancel()
         for routes in (*self._endpoints.values(), *self._leaving.values()):
-            routes.replace(())
+            routes.close()
 
     # --- invocations --------------------------------------------------------------------------
 
@@ -168,9 +198,9 @@ class Router:
         weights = [each.weight for each in variants]
         return variants[choose_by_weight(weights, self._choose_point())]
 
-    def _chosen_lane(self, endpoint_name: str, variant: VariantLanes) -> Lane:
+    def _chosen_lane(self, endpoint_name: str, variant: VariantLanes, model: str | None) -> Lane:
         lanes = variant.lanes
-        if variant.is_random and len(variant.lanes_by_instance) > 1:
+        if model is None and variant.is_random and len(variant.lanes_by_instance) > 1:
             instances = variant.lanes_by_instance
             lanes = instances[int(self._choose_point() * len(instances))]
         if not lanes:
@@ -180,7 +210,23 @@ class Router:
         if len(lanes) == 1:
             return lanes[0]
         variant.turn += 1
-        return lanes[choose_least_outstanding([each.outstanding for each in lanes], variant.turn)]
+        outstanding = [each.outstanding for each in lanes]
+        if model is None:
+            return lanes[choose_least_outstanding(outstanding, variant.turn)]
+        holds = [each.models is not None and each.models.holds(model) for each in lanes]
+        return lanes[choose_holder(outstanding, holds, variant.turn)]
+
+    def _check_model(self, endpoint_name: str, variant: VariantLanes, wish: Wish) -> None:
+        """Refuse a request that names a model where there is one, or none where there are many."""
+        if wish.model is None and variant.source is not None:
+            # sagemaker-tensorflow-serving-container#166
+            raise InvalidError(f"Request {wish.request_id} is missing a target model header.")
+        if wish.model is not None and variant.source is None:
+            # amazon-sagemaker-examples#1026
+            raise InvalidError(
+                f"Endpoint {endpoint_name} is not a multi-model endpoint and does not support"
+                " target model header."
+            )
 
     def invoke(
         self,
@@ -189,36 +235,63 @@ class Router:
         body_bytes: int,
         received_s: float,
         waiter: Waiter,
-        target_variant: str | None = None,
+        wish: Wish = _NO_WISH,
     ) -> "Invocation":
         """Forward a request; `received_s` is when its head came, on the monotonic clock.
 
-        It goes to a variant by weight, unless it names one as its target.
+        It goes to a variant by weight, unless it names one; and it waits for the model that it
+        names to be loaded.
         """
         routes = self._admitted(endpoint_name, body_bytes)
-        variant = self._chosen_variant(routes, target_variant)
-        lane = self._chosen_lane(endpoint_name, variant)
+        variant = self._chosen_variant(routes, wish.variant)
+        self._check_model(endpoint_name, variant, wish)
+        lane = self._chosen_lane(endpoint_name, variant, wish.model)
         invocation = Invocation(self, routes, variant, lane, body_bytes, received_s, waiter)
         routes.enter(body_bytes)
         lane.outstanding += 1
-        self._in_flight[invocation] = None
-        invocation.sent_s = self._clock.monotonic_s()
-        invocation.call = lane.upstream.send(chunks, invocation)
+        if wish.model is None or lane.models is None:
+            self.send(invocation, chunks)
+            return invocation
+        invocation.model = wish.model
+        invocation.holding = lane.models.acquire(wish.model, invocation.on_ready)
+        invocation.is_hit = invocation.holding.is_loaded
+        if invocation.is_hit:
+            self.send(invocation, chunks)
+        else:
+            invocation.chunks = chunks
+            invocation.waiting_since_s = self._clock.monotonic_s()
+            self._waiting[invocation] = None
         return invocation
+
+    def send(self, invocation: "Invocation", chunks: Sequence[bytes]) -> None:
+        """Send a request to its address."""
+        now_s = self._clock.monotonic_s()
+        if self._waiting.pop(invocation, 0) is None:
+            invocation.waited_s = now_s - invocation.waiting_since_s
+        self._in_flight[invocation] = None
+        invocation.sent_s = now_s
+        invocation.call = invocation.lane.upstream.send(chunks, invocation)
 
     def finish(self, invocation: "Invocation", status: int, model_status: int | None) -> None:
         """Take an invocation out of the books and record it.
 
         `status` is what the client gets, `model_status` what the container answered, if anything.
         """
-        del self._in_flight[invocation]
+        self._in_flight.pop(invocation, None)
+        self._waiting.pop(invocation, None)
         lane = invocation.lane
         lane.outstanding -= 1
+        if invocation.holding is not None and lane.models is not None:
+            assert invocation.model is not None
+            if model_status == _STATUS_NOT_LOADED:
+                lane.models.forget(invocation.model)
+            lane.models.release(invocation.model, invocation.holding, invocation.on_ready)
         if lane.is_retired and lane.outstanding == 0:
             invocation.routes.note_drained(lane)
         invocation.routes.leave(invocation.body_bytes)
         now_s = self._clock.monotonic_s()
-        model_s = now_s - invocation.sent_s
+        # One that waited in vain for its model never reached it.
+        model_s = now_s - invocation.sent_s if invocation.sent_s else None
         self._log.record(
             InvocationRecord(
                 invocation.routes.name,
@@ -226,10 +299,12 @@ class Router:
                 self._clock.now_s(),
                 status,
                 model_s,
-                now_s - invocation.received_s - model_s,
+                now_s - invocation.received_s - (model_s or 0.0),
                 invocation.variant.instance_count,
                 status == _STATUS_MODEL_ERROR,
                 model_status,
+                invocation.is_hit,
+                invocation.waited_s,
             )
         )
 
@@ -237,6 +312,10 @@ class Router:
         overdue_s = self._clock.monotonic_s() - limits.MODEL_TIMEOUT_S
         for invocation in list(self._in_flight):
             if invocation.sent_s > overdue_s:
+                break
+            invocation.expire()
+        for invocation in list(self._waiting):
+            if invocation.waiting_since_s > overdue_s:
                 break
             invocation.expire()
         self._timer = self._loop.call_later(_SWEEP_INTERVAL_S, self._sweep)
@@ -263,11 +342,17 @@ class Invocation:
         "_waiter",
         "body_bytes",
         "call",
+        "chunks",
+        "holding",
+        "is_hit",
         "lane",
+        "model",
         "received_s",
         "routes",
         "sent_s",
         "variant",
+        "waited_s",
+        "waiting_since_s",
     )
 
     def __init__(
@@ -289,6 +374,27 @@ class Invocation:
         self.received_s = received_s
         self.sent_s = 0.0
         self.call: Call | None = None
+        # Of a multi-model variant: the model, and whether it was there at once.
+        self.model: str | None = None
+        self.is_hit: bool | None = None
+        # What is sent once the model is there, and how long that took.
+        self.chunks: Sequence[bytes] = ()
+        self.waiting_since_s = 0.0
+        self.waited_s: float | None = None
+        self.holding: Holding | None = None
+
+    def on_ready(self, error: CloudError | None) -> None:
+        """Go on with the model that was waited for, or say why it did not come."""
+        chunks, self.chunks = self.chunks, ()
+        if error is None:
+            self._router.send(self, chunks)
+            return
+        if isinstance(error, LoadFailedError):
+            self._fail(error.status, error.original)
+            return
+        is_invalid = isinstance(error, InvalidError)
+        self._router.finish(self, _STATUS_INVALID if is_invalid else _STATUS_UNAVAILABLE, None)
+        self._waiter.on_error(self, error)
 
     def on_answer(self, status: int, headers: Headers, chunks: list[bytes], size: int) -> None:
         """Hand the container's answer on; anything but a 2xx is a ModelError (424)."""
@@ -309,7 +415,18 @@ class Invocation:
         )
 
     def expire(self) -> None:
-        """Give up waiting for the container."""
+        """Give up waiting for the container, or for the model."""
+        if self.model is not None and not self.sent_s:
+            self.chunks = ()
+            self._router.finish(self, _STATUS_NOT_READY, None)
+            self._waiter.on_error(
+                self,
+                UnreadyError(
+                    f"The model {self.model} is still being downloaded or loaded. Wait and try"
+                    " your request again."
+                ),
+            )
+            return
         if self.call is not None:
             self.call.cancel()
         self._fail(
@@ -321,7 +438,10 @@ class Invocation:
 
     def abandon(self) -> None:
         """Drop the request because its client is gone."""
-        if self.call is not None and not self.call.is_over:
+        if self.chunks:
+            self.chunks = ()
+            self._router.finish(self, _STATUS_CLIENT_CLOSED, None)
+        elif self.call is not None and not self.call.is_over:
             self.call.cancel()
             self._router.finish(self, _STATUS_CLIENT_CLOSED, None)
 

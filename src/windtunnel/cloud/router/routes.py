@@ -5,9 +5,11 @@ A replaced set of routes keeps the connections and the counts of the addresses t
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
+from windtunnel.cloud.multimodel.instance_models import InstanceModels
+from windtunnel.cloud.multimodel.source import ModelSource
 from windtunnel.core import limits
 from windtunnel.http.upstream import Upstream
 
@@ -31,6 +33,12 @@ class VariantRoute:
     instances: tuple[InstanceRoute, ...]
     # Whether instances take requests at random; else the least busy address does.
     is_random: bool = False
+    # Where its models lie, when each request names its own.
+    source: ModelSource | None = None
+
+
+# What keeps the models of the instance at an address.
+OpenModels = Callable[[ModelSource, str], InstanceModels]
 
 
 @dataclass(frozen=True)
@@ -40,19 +48,29 @@ class VariantLoad:
     endpoint_name: str
     variant_name: str
     in_flight_by_instance: Mapping[str, int]
+    # Of a multi-model variant alone: how many models each instance has loaded.
+    loaded_by_instance: Mapping[str, int] = field(default_factory=dict)
 
 
 class Lane:
     """One address that takes requests, and how many it has now."""
 
-    __slots__ = ("address", "instance_id", "is_retired", "outstanding", "upstream")
+    __slots__ = ("address", "instance_id", "is_retired", "models", "outstanding", "upstream")
 
-    def __init__(self, instance: InstanceRoute, address: str, answer_bytes_max: int) -> None:
+    def __init__(
+        self,
+        instance: InstanceRoute,
+        address: str,
+        answer_bytes_max: int,
+        models: InstanceModels | None = None,
+    ) -> None:
         self.address = address
         self.instance_id = instance.instance_id
         self.outstanding = 0
         # Whether it gets no more requests; those it has go on.
         self.is_retired = False
+        # None where requests name no models.
+        self.models = models
         self.upstream = Upstream(
             address,
             answer_bytes_max=answer_bytes_max,
@@ -69,6 +87,7 @@ class VariantLanes:
         "lanes",
         "lanes_by_instance",
         "name",
+        "source",
         "turn",
         "weight",
     )
@@ -77,6 +96,7 @@ class VariantLanes:
         self.name = route.name
         self.weight = route.weight
         self.is_random = route.is_random
+        self.source = route.source
         self.lanes_by_instance = [lanes for lanes in lanes_by_instance if lanes]
         self.lanes = [lane for lanes in lanes_by_instance for lane in lanes]
         self.instance_count = len(route.instances)
@@ -86,8 +106,11 @@ class VariantLanes:
 class EndpointRoutes:
     """One endpoint: its variants, and what is in flight to it."""
 
-    def __init__(self, name: str, answer_bytes_max: int) -> None:
+    def __init__(
+        self, name: str, answer_bytes_max: int, open_models: OpenModels | None = None
+    ) -> None:
         self.name = name
+        self._open_models = open_models
         self._answer_bytes_max = answer_bytes_max
         self.variants: list[VariantLanes] = []
         self.in_flight_count = 0
@@ -109,7 +132,7 @@ class EndpointRoutes:
                 lanes = []
                 for address in instance.addresses:
                     key = (instance.instance_id, address)
-                    lane = old.pop(key, None) or Lane(instance, address, self._answer_bytes_max)
+                    lane = old.pop(key, None) or self._open(variant, instance, address)
                     self._lanes[key] = lane
                     lanes.append(lane)
                 lanes_by_instance.append(lanes)
@@ -118,11 +141,28 @@ class EndpointRoutes:
             lane.is_retired = True
             if lane.outstanding:
                 self._retired.add(lane)
+            elif lane.models is not None:
+                lane.models.close()
             lane.upstream.close()
+
+    def _open(self, variant: VariantRoute, instance: InstanceRoute, address: str) -> Lane:
+        models = None
+        if variant.source is not None and self._open_models is not None:
+            models = self._open_models(variant.source, address)
+        return Lane(instance, address, self._answer_bytes_max, models)
+
+    def close(self) -> None:
+        """Let every connection go, and whatever is being loaded."""
+        self.replace(())
+        for lane in list(self._retired):
+            if lane.models is not None:
+                lane.models.close()
 
     def note_drained(self, lane: Lane) -> None:
         """Take note that a retired lane's last request has ended."""
         self._retired.discard(lane)
+        if lane.models is not None:
+            lane.models.close()
         self._drained.set()
 
     async def wait_drained(self, instance_id: str) -> None:
@@ -138,7 +178,12 @@ class EndpointRoutes:
                 lanes[0].instance_id: sum(lane.outstanding for lane in lanes)
                 for lanes in variant.lanes_by_instance
             }
-            yield VariantLoad(self.name, variant.name, in_flight)
+            loaded = {
+                lane.instance_id: lane.models.loaded_count
+                for lane in variant.lanes
+                if lane.models is not None
+            }
+            yield VariantLoad(self.name, variant.name, in_flight, loaded)
 
     def enter(self, body_bytes: int) -> None:
         """Count a request in."""

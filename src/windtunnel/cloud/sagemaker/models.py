@@ -10,7 +10,13 @@ from windtunnel.cloud.foundation.s3.client import S3Client
 from windtunnel.cloud.sagemaker import wording
 from windtunnel.cloud.sagemaker.collection import Collection
 from windtunnel.cloud.sagemaker.listing import listed
-from windtunnel.cloud.sagemaker.records import Document, Model, model_data_of, tags_of
+from windtunnel.cloud.sagemaker.records import (
+    Document,
+    Model,
+    is_multi_model,
+    model_data_of,
+    tags_of,
+)
 from windtunnel.cloud.store.store import Store
 from windtunnel.core.clock import Clock
 from windtunnel.core.home import ACCOUNT_ID
@@ -57,6 +63,11 @@ class Models:
             raise InvalidError("PrimaryContainer.Image is required.")
         check_container(image, container.get("environment") or {})
         _check_source(container)
+        if is_multi_model(container):
+            _check_models_url(container)
+            return
+        if container.get("multi_model_config") is not None:
+            raise InvalidError("MultiModelConfig goes with Mode MultiModel.")
         url, form = model_data_of(container)
         if url is None:
             return
@@ -97,6 +108,20 @@ class Models:
         async with self.records.held(name):
             await self.records.remove(self.find(name).name)
         return {}
+
+
+def _check_models_url(container: Document) -> None:
+    """Refuse a multi-model container whose models could not be found; they may come later."""
+    if container.get("model_data_source") is not None:
+        # "Currently you cannot use ModelDataSource in conjunction with … multi-model endpoints".
+        raise InvalidError("ModelDataSource cannot be used with Mode MultiModel: use ModelDataUrl.")
+    url = container.get("model_data_url")
+    if url is None:
+        raise InvalidError("ModelDataUrl is required with Mode MultiModel: the prefix of models.")
+    try:
+        split_url(url, is_prefix=True)
+    except ModelDataError as error:
+        raise InvalidError(f"ModelDataUrl: {error.reason}.") from error
 
 
 def _check_source(container: Document) -> None:

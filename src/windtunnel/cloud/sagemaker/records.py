@@ -80,6 +80,9 @@ class Variant:
     routing_config: Document | None = None
     model_data_form: Form = "archive"
     download_timeout_s: float = limits.MODEL_DATA_TIMEOUT_S
+    # Whether requests name their models, below the URL, and whether those stay loaded.
+    is_multi_model: bool = False
+    is_model_cached: bool = True
 
     @classmethod
     def of(cls, variant: Document, model: Model) -> "Variant":
@@ -104,6 +107,9 @@ class Variant:
             download_timeout_s=float(
                 variant.get("model_data_download_timeout_in_seconds") or limits.MODEL_DATA_TIMEOUT_S
             ),
+            is_multi_model=is_multi_model(container),
+            is_model_cached=(container.get("multi_model_config") or {}).get("model_cache_setting")
+            != "Disabled",
         )
 
     @property
@@ -199,6 +205,11 @@ class Endpoint:
         if event in (Event.UPDATE_FAILED, Event.ROLLED_BACK, Event.START_FAILED):
             return replace(changed, change=None)
         return changed
+
+
+def is_multi_model(container: Document) -> bool:
+    """Say whether a container is given its models one by one."""
+    return bool(container.get("mode") == "MultiModel")
 
 
 def model_data_of(container: Document) -> tuple[str | None, Form]:

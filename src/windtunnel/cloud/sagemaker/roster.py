@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from windtunnel.cloud.fleet.instance import Instance, InstanceSpec, StartFailedError
+from windtunnel.cloud.multimodel.source import ModelSource
 from windtunnel.cloud.router.routes import InstanceRoute, VariantRoute
 from windtunnel.cloud.sagemaker import wording
 from windtunnel.cloud.sagemaker.records import Variant
@@ -162,9 +163,25 @@ class Roster:
                         if each.is_healthy
                     ),
                     variant.is_random,
+                    self._source(variant),
                 )
                 for variant in self._variants
             ),
+        )
+
+    def _source(self, variant: Variant) -> ModelSource | None:
+        """Return where the models lie that requests for a variant name."""
+        if not variant.is_multi_model or variant.model_data_url is None:
+            return None
+        return ModelSource(
+            endpoint_name=self._name,
+            variant_name=variant.name,
+            url=variant.model_data_url,
+            is_cached=variant.is_model_cached,
+            download_timeout_s=variant.download_timeout_s,
+            image=variant.image,
+            environment=variant.environment,
+            instance_type=variant.instance_type,
         )
 
     # --- instances --------------------------------------------------------------------------------
@@ -181,6 +198,7 @@ class Roster:
             model_data_form=variant.model_data_form,
             download_timeout_s=variant.download_timeout_s,
             startup_timeout_s=variant.startup_timeout_s,
+            is_multi_model=variant.is_multi_model,
         )
         try:
             return await self._fleet.start(spec, self._on_change)

@@ -31,13 +31,14 @@ class Watched:
     def __init__(self, played: Played, disk: Path) -> None:
         self.played = played
         self.in_flight = {"i-1": 0, "i-2": 0}
+        self.loaded: dict[str, int] = {}
         self.instances = [_instance(), _instance()]
         self.sampler = Sampler(
             played.clock, played.cloudwatch, self._loads, lambda: self.instances, disk
         )
 
     def _loads(self) -> list[VariantLoad]:
-        return [VariantLoad("e", "v", dict(self.in_flight))]
+        return [VariantLoad("e", "v", dict(self.in_flight), dict(self.loaded))]
 
     def step(self, seconds: float = 10) -> None:
         """Let time pass, and the sampler look."""
@@ -146,3 +147,13 @@ def test_nothing_is_sampled_twice_and_no_minute_is_missed(watched: Watched) -> N
     assert [(p["timestamp"] - NOW_S, p["sample_count"]) for p in counts] == [(10, 2), (80, 2)]
     (minute,) = watched.points("CPUUtilization", "SampleCount", namespace=_INSTANCES)
     assert (minute["timestamp"], minute["sample_count"]) == (NOW_S, 2)
+
+
+def test_loaded_models_are_counted_by_instance(watched: Watched) -> None:
+    """Average is what one instance holds, Sum what the endpoint does: both tell when to scale."""
+    watched.loaded = {"i-1": 3, "i-2": 1}
+    for _ in range(6):
+        watched.step()
+    (point,) = watched.points("LoadedModelCount", "Average", "Sum", namespace=_INSTANCES)
+
+    assert (point["average"], point["sum"]) == (2, 4)

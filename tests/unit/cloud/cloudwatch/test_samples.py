@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.cloud.cloudwatch.metric import INVOCATIONS, UNITS
+from windtunnel.cloud.cloudwatch.metric import INVOCATIONS, MODEL_LOADING, UNITS
 from windtunnel.cloud.cloudwatch.samples import InvocationRecord, Samples, samples_of
 from windtunnel.cloud.cloudwatch.summary import Summary
 from windtunnel.core import limits
@@ -65,7 +65,12 @@ def _made(rows: list[Any]) -> list[InvocationRecord]:
     return records
 
 
-@given(_RECORDS, st.sampled_from(sorted(set(UNITS[INVOCATIONS]) - {"ConcurrentRequestsPerModel"})))
+_OF_EVERY_REQUEST = sorted(
+    set(UNITS[INVOCATIONS]) - {"ConcurrentRequestsPerModel"} - MODEL_LOADING.keys()
+)
+
+
+@given(_RECORDS, st.sampled_from(_OF_EVERY_REQUEST))
 def test_every_second_holds_exactly_its_requests(rows: list[Any], metric: str) -> None:
     """Sums, counts, extremes and percentiles are those of the requests themselves."""
     records = _made(rows)
@@ -113,3 +118,17 @@ def test_what_could_not_be_saved_waits_and_is_bounded(monkeypatch: pytest.Monkey
         samples.give_back(samples.take())
 
     assert [second.at_s - _BASE_S for second in samples.take()] == [2, 3, 4]
+
+
+def test_requests_for_one_of_many_models_tell_whether_it_was_there() -> None:
+    """The share of cold requests, and what they waited, is what a cache is sized by."""
+    samples = Samples()
+    for is_hit, waited_s in ((True, None), (True, None), (True, None), (False, 1.5)):
+        samples.record(
+            InvocationRecord("e", "v", _BASE_S, 200, 0.1, 0.1, 1, False, 200, is_hit, waited_s)
+        )
+    (second,) = samples.take()
+    found = {sample.metric.name: sample.summary for sample in samples_of(second)}
+
+    assert (found["ModelCacheHit"].sum, found["ModelCacheHit"].count) == (3, 4)
+    assert (found["ModelLoadingWaitTime"].sum, found["ModelLoadingWaitTime"].count) == (1.5e6, 1)

@@ -26,8 +26,8 @@ def _refusal(operation: str, parsed: dict[str, Any], service: str = "sagemaker")
         ("CreateModel", {"enable_network_isolation": True}, "EnableNetworkIsolation 'true'"),
         (
             "CreateModel",
-            {"primary_container": {"mode": "MultiModel"}},
-            "PrimaryContainer.Mode 'MultiModel'",
+            {"primary_container": {"model_package_name": "p"}},
+            "PrimaryContainer.ModelPackageName",
         ),
         (
             "CreateModel",

@@ -3,7 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.cloud.router.choice import choose_by_weight, choose_least_outstanding
+from windtunnel.cloud.router.choice import (
+    choose_by_weight,
+    choose_holder,
+    choose_least_outstanding,
+)
+from windtunnel.core import limits
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=5))
@@ -29,3 +34,20 @@ def test_the_least_busy_address_is_chosen(outstanding: list[int], start: int) ->
 def test_equals_take_turns() -> None:
     """An idle fleet shares the first requests instead of waking one instance only."""
     assert {choose_least_outstanding([0, 0, 0], start) for start in range(3)} == {0, 1, 2}
+
+
+def test_a_model_is_asked_where_it_is() -> None:
+    """Loading takes seconds: an idle instance without the model is no better than a busy one."""
+    for start in range(3):
+        assert choose_holder([3, 0, 0], [True, False, False], start) == 0
+        assert choose_holder([3, 1, 0], [True, True, False], start) == 1
+        assert choose_holder([3, 1, 2], [False, False, False], start) == 1
+
+
+def test_a_model_in_demand_gets_a_second_instance() -> None:
+    """One hot model must not leave the rest of the fleet idle."""
+    many = limits.MODEL_HOLDER_OUTSTANDING_MAX
+
+    assert choose_holder([many - 1, 0], [True, False], 0) == 0
+    assert choose_holder([many, 0], [True, False], 0) == 1
+    assert choose_holder([many, many // 2], [True, False], 0) == 0

@@ -15,9 +15,13 @@ from windtunnel.cloud.errors import (
     ModelError,
     ThrottledError,
     UnavailableError,
+    UnreadyError,
 )
+from windtunnel.cloud.fleet.downloads import ModelData
+from windtunnel.cloud.multimodel.instance_models import InstanceModels
+from windtunnel.cloud.multimodel.source import ModelSource
 from windtunnel.cloud.router import router as router_module
-from windtunnel.cloud.router.router import Invocation, Router
+from windtunnel.cloud.router.router import Invocation, Router, Wish
 from windtunnel.cloud.router.routes import InstanceRoute, VariantRoute
 from windtunnel.core import limits
 from windtunnel.core.clock import SystemClock
@@ -317,10 +321,10 @@ def test_a_target_variant_overrides_the_weights(tmp_path: Path) -> None:
         router.publish("e", (a, b))
         outcome = Outcome()
         now_s = time.monotonic()
-        router.invoke("e", [REQUEST], 2, now_s, outcome, "b")
+        router.invoke("e", [REQUEST], 2, now_s, outcome, Wish("b"))
         _, name = await outcome.future
         with pytest.raises(InvalidError, match="Variant c of endpoint e not found"):
-            router.invoke("e", [REQUEST], 2, now_s, Outcome(), "c")
+            router.invoke("e", [REQUEST], 2, now_s, Outcome(), Wish("c"))
 
         assert name == "b"
         assert [each.variant_name for each in records.kept] == ["b"]
@@ -375,3 +379,38 @@ def test_an_instance_is_drained_when_its_last_request_has_ended(tmp_path: Path) 
         assert await router.wait_drained("nobody", old.path.name, 10)
 
     play(tmp_path, 2, scene)
+
+
+def test_a_model_that_is_long_in_coming_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS's clients retry on ModelNotReadyException; one whose client left costs nothing more."""
+    monkeypatch.setattr(limits, "MODEL_TIMEOUT_S", 0.02)
+    monkeypatch.setattr(router_module, "_SWEEP_INTERVAL_S", 0.01)
+
+    async def run() -> None:
+        async def never(url: str, timeout_s: float) -> ModelData:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        def open_models(source: ModelSource, address: str) -> InstanceModels:
+            return InstanceModels(source, address, never, lambda *_: None, SystemClock())
+
+        records = Records()
+        router = Router(SystemClock(), records, region="eu-west-1", open_models=open_models)
+        source = ModelSource("e", "v", "s3://b/m/", True, 60.0, "local/command", {}, "ml.c5.large")
+        route = InstanceRoute("i", (f"unix:{tmp_path / 'nobody'}",))
+        router.publish("e", (VariantRoute("v", 1.0, (route,), source=source),))
+        outcome, left = Outcome(), Outcome()
+        now_s = time.monotonic()
+        router.invoke("e", [REQUEST], 2, now_s, left, Wish(model="a")).abandon()
+        router.invoke("e", [REQUEST], 2, now_s, outcome, Wish(model="a"))
+        with pytest.raises(UnreadyError, match="The model a is still being downloaded or loaded"):
+            await outcome.future
+        router.close()
+
+        assert [each.status for each in records.kept] == [499, 429]
+        assert all(each.model_latency_s is None for each in records.kept)
+        assert not left.future.done()
+
+    uvloop.run(run())
