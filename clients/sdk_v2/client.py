@@ -15,8 +15,10 @@ import boto3
 import sagemaker
 from botocore.exceptions import ClientError
 from sagemaker import get_execution_role
+from sagemaker.deserializers import JSONDeserializer
 from sagemaker.multidatamodel import MultiDataModel
 from sagemaker.predictor import Predictor
+from sagemaker.serializers import JSONSerializer
 from sagemaker.tensorflow.serving import Model
 
 INSTANCE_TYPE = "ml.g4dn.16xlarge"
@@ -115,7 +117,9 @@ def play_entry_point(model_data: str, role: str) -> None:
 def play_many_models(archive: str, session: sagemaker.Session, role: str) -> None:
     """Deploy an endpoint without models, then add two and ask each by its name."""
     prefix = f"s3://{session.default_bucket()}/many/"
-    model = Model(model_data=prefix, role=role, framework_version="1.15.3")
+    model = Model(
+        model_data=prefix, role=role, framework_version="1.15.3", sagemaker_session=session
+    )
     many = MultiDataModel("many-models", prefix, model=model, sagemaker_session=session)
     predictor = many.deploy(initial_instance_count=1, instance_type=INSTANCE_TYPE)
     for name in ("first.tar.gz", "below/second.tar.gz"):
@@ -123,10 +127,13 @@ def play_many_models(archive: str, session: sagemaker.Session, role: str) -> Non
     names = list(many.list_models())
     assert sorted(names) == ["below/second.tar.gz", "first.tar.gz"], names
     black = {"instances": [[[[0, 0, 0]] * 8] * 8]}
+    plain = Predictor(many.endpoint_name, session, JSONSerializer(), JSONDeserializer())
     for name in names:
-        answer = predictor.predict(black, initial_args={"TargetModel": name})
+        answer = plain.predict(black, target_model=name)
         assert answer == {"predictions": [[[[0.5]] * 8] * 8]}, answer
-    print("ok: MultiDataModel: deploy, add_model, list_models, TargetModel")
+        # TensorFlow's own predictor has no `target_model`.
+        assert predictor.predict(black, initial_args={"TargetModel": name}) == answer
+    print("ok: MultiDataModel: deploy, add_model, list_models, target_model")
 
     predictor.delete_model()
     predictor.delete_endpoint(delete_endpoint_config=True)

@@ -516,7 +516,8 @@ MODEL_LOAD_TIMEOUT_S = 55
 # A model's own processes wait for so much longer, so that it is the whole that is given up. Guess.
 MODEL_LOAD_MARGIN_S = 30.0
 # POST /models has a name and a path: S3's longest key is 1,024 bytes, Linux's longest path 4,096.
-MODEL_LOAD_BODY_BYTES_MAX = 64 * KIB
+# Escaped it still fits into a datagram of twice STATUS_LINE_BYTES_MAX.
+MODEL_LOAD_BODY_BYTES_MAX = 16 * KIB
 # One page of GET /models, as Multi Model Server has it (its management API, `limit`).
 MODEL_LIST_PAGE_COUNT = 100
 

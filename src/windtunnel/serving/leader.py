@@ -132,8 +132,8 @@ class Leader:
 
     def add(self, role: Role) -> None:
         """Fill a role, now and for as long as this runs."""
-        self._roles.append(role)
         self._start(role)
+        self._roles.append(role)
 
     def dismiss(self, role: Role) -> None:
         """Have a role empty: its process ends behind its answers, and is not started again."""

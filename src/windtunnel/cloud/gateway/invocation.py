@@ -97,9 +97,8 @@ def _checked_name(name: str, member: str) -> str:
     return name
 
 
-def container_head(head: Head, body_bytes: int) -> bytes:
-    """Return the head of the request that the container gets."""
-    model = target_model(head)
+def container_head(head: Head, body_bytes: int, model: str | None = None) -> bytes:
+    """Return the head of the request that the container gets, for the model that was named."""
     target = "/invocations" if model is None else f"/models/{model_id(model)}/invoke"
     lines = [b"POST %s HTTP/1.1\r\nhost: model\r\n" % target.encode()]
     typed = False
@@ -162,7 +161,8 @@ class InvocationAnswer:
 
 def start(router: Router, name: str, exchange: Exchange, request_id: bytes, failed: Failed) -> None:
     """Send a verified request on its way; its client leaving takes it back."""
-    head = container_head(exchange.head, exchange.body_bytes)
+    model = target_model(exchange.head)
+    head = container_head(exchange.head, exchange.body_bytes, model)
     chunks = [head, *exchange.chunks]
     if exchange.body_bytes <= limits.JOIN_BYTES_MAX:
         chunks = [b"".join(chunks)]
@@ -173,7 +173,7 @@ def start(router: Router, name: str, exchange: Exchange, request_id: bytes, fail
         exchange.body_bytes,
         exchange.received_s,
         waiter,
-        Wish(target_variant(exchange.head), target_model(exchange.head), request_id.decode()),
+        Wish(target_variant(exchange.head), model, request_id.decode()),
     )
     # The connection to the container holds the body from here on.
     exchange.chunks = []

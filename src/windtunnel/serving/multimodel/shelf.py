@@ -8,10 +8,12 @@ Rule: this runs in the leader, which has one thread and must stay able to fork: 
 """
 
 import contextlib
+import errno
 import functools
 import json
 import logging
 import select
+import shutil
 import signal
 import socket
 from collections.abc import Mapping
@@ -41,6 +43,8 @@ class _Model:
     url: str
     role: Role
     demand: Demand
+    # Where its processes listen.
+    sockets: Path
     # Empty while it is loading.
     addresses: tuple[str, ...] = ()
     # The request that waits for it to come or go.
@@ -117,7 +121,6 @@ class Shelf:
         check_room(self._rules, len(self._models), demand, available_bytes() - promised)
         self._count += 1
         sockets = self._order.socket_dir / str(self._count)
-        sockets.mkdir(mode=0o700)
         inner = replace(
             self._order,
             model_dir=Path(url),
@@ -127,12 +130,22 @@ class Shelf:
             shared_dir=self._order.model_dir,
         )
         role = Role(f"model {name}", functools.partial(_run_one, inner), self._count)
-        model = _Model(name, url, role, demand, request_id=request_id)
+        model = _Model(name, url, role, demand, sockets, request_id=request_id)
         role.on_available = functools.partial(self._note_loaded, model)
         role.on_gone = functools.partial(self._note_gone, model)
-        self._models[name] = model
         logger.info("loading model %s from %s", name, url)
-        self._leader.add(role)
+        try:
+            sockets.mkdir(mode=0o700)
+            self._leader.add(role)
+        except OSError as error:
+            shutil.rmtree(sockets, ignore_errors=True)
+            is_full = error.errno in (errno.ENOMEM, errno.EAGAIN)
+            reason = "Memory exhausted: " if is_full else ""
+            raise RequestError(
+                f"{reason}no process could be started for the model: {error}.",
+                507 if is_full else 500,
+            ) from error
+        self._models[name] = model
 
     def _measure(self, name: str, folder: Path) -> Demand:
         """Return what a folder's model will take; refuse a folder that holds none."""
@@ -166,6 +179,7 @@ class Shelf:
 
     def _note_gone(self, model: _Model, reason: str | None) -> None:
         del self._models[model.name]
+        shutil.rmtree(model.sockets, ignore_errors=True)
         if reason is None:
             said = f"Successfully unloaded model {model.name}."
             self._answer(model.request_id, 200, {"success": said})
