@@ -7,9 +7,10 @@ datagrams of JSON:
     to the leader   {"hello": true}   tell me of all that is loaded
                     {"load": NAME, "url": FOLDER, "id": ID}, {"unload": NAME, "id": ID}
     from it         {"loaded": NAME, "url": FOLDER, "addresses": […]}, {"gone": NAME}
+                    {"told": true}    that was all, in answer to hello
                     {"id": ID, "status": STATUS, "answer": {…}}
 
-A door that crashes is replaced, and its successor says hello.
+A door that crashes is replaced; its successor says hello, and listens once it has been told.
 """
 
 import asyncio
@@ -67,6 +68,7 @@ async def _serve(
     door = Door(channel)
     loop.add_reader(channel.fileno(), door.read)
     door.send({"hello": True})
+    await door.is_told.wait()
     server = await serve(door, sock=listen)
     reports.send("available")
     await end.wait()
@@ -88,6 +90,8 @@ class Door:
 
     def __init__(self, channel: socket.socket) -> None:
         self.is_draining = False
+        # Set once all that is loaded is known here.
+        self.is_told = asyncio.Event()
         self._channel = channel
         self._channel.setblocking(False)
         self._models: dict[str, _Model] = {}
@@ -118,6 +122,8 @@ class Door:
             self._models[message["loaded"]] = _Model(message["url"], front)
         elif "gone" in message:
             self._forget(message["gone"])
+        elif "told" in message:
+            self.is_told.set()
         else:
             exchange = self._waiting.pop(message["id"], None)
             if exchange is not None and not exchange.is_abandoned:

@@ -90,6 +90,7 @@ class Shelf:
         else:
             for model in self._models.values():
                 self._tell_loaded(model)
+            self._send({"told": True})
 
     def _send(self, message: Mapping[str, Any]) -> None:
         data = json.dumps(message).encode()
