@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from windtunnel.serving import front
 from windtunnel.serving.children import Reports
 from windtunnel.serving.leader import Leader, Listener, Role
+from windtunnel.serving.meters import MeterPlan
 from windtunnel.serving.models import Models, choose_models, list_files
 from windtunnel.serving.modelserver import process
 from windtunnel.serving.modelserver.process import ServerPlan
@@ -68,6 +69,8 @@ class _Setup:
     ports: tuple[ServerPorts, ...]
     # What requirements.txt brought.
     packages: Path | None
+    # Where all of its processes count.
+    meters: MeterPlan
 
 
 def run_container(order: Order, listener: Listener, lifeline: int | None) -> int:
@@ -91,7 +94,7 @@ def run_container(order: Order, listener: Listener, lifeline: int | None) -> int
                 leader.add(role)
     addresses = [f"unix:{_socket_path(role.number, order)}" for role in entrances]
     if leader.wait_available() and order.port is not None and len(entrances) > 1:
-        leader.add(_front_role(addresses, order.port))
+        leader.add(_front_role(addresses, order.port, _meters(setup, -1)))
     if leader.wait_available():
         listener.send("listening", addresses=addresses)
     return leader.run()
@@ -105,7 +108,24 @@ def _set_up(order: Order) -> _Setup:
     )
     models = choose_models(files, settings.default_model)
     ports = claim_ports(settings.port_range, settings.server_count) if script is not None else ()
-    return _Setup(order, settings, models, script, script_dir, tuple(ports), packages=None)
+    meters = _plan_meters(order, settings, models, has_script=script is not None)
+    meters.create()
+    return _Setup(
+        order, settings, models, script, script_dir, tuple(ports), packages=None, meters=meters
+    )
+
+
+def _plan_meters(
+    order: Order, settings: Settings, models: Models, *, has_script: bool
+) -> MeterPlan:
+    processes = ["model_server"] * settings.server_count
+    processes += ["script_worker"] * settings.workers.count if has_script else []
+    return MeterPlan(str(order.socket_dir / "meters"), [*models.by_name], [*processes, "front"])
+
+
+def _meters(setup: _Setup, number: int) -> MeterPlan:
+    """Return the plan of one process's row; the front's is the last."""
+    return replace(setup.meters, index=number % len(setup.meters.processes))
 
 
 def _find_script(files: list[PurePosixPath], order: Order) -> tuple[Script | None, Path]:
@@ -127,6 +147,7 @@ def _server_role(number: int, setup: _Setup) -> Role:
         engine_threads=settings.threads,
         listen=listen,
         logs_requests=settings.logs_requests,
+        meters=_meters(setup, number),
         grpc_addresses=_grpc_addresses(setup.order, ports),
         batching=settings.batching,
     )
@@ -182,6 +203,7 @@ def _worker_role(index: int, setup: _Setup, run: WorkerRun) -> Role:
         rest_ports=[ports.rest_port for ports in setup.ports],
         listen=_worker_socket(number, setup),
         logs_requests=setup.settings.logs_requests,
+        meters=_meters(setup, number),
     )
     return Role(
         name=f"script worker {index}",
@@ -216,11 +238,11 @@ def _descriptors(*held: object) -> tuple[int, ...]:
     return tuple(each.fileno() for each in held if isinstance(each, socket.socket))
 
 
-def _front_role(addresses: list[str], port: socket.socket) -> Role:
+def _front_role(addresses: list[str], port: socket.socket, meters: MeterPlan) -> Role:
     return Role(
         name="front",
         number=_NUMBER_FRONT,
-        run=functools.partial(front.run_front, addresses, port),
+        run=functools.partial(front.run_front, addresses, port, meters),
         keep=(port.fileno(),),
         rank=_RANK_FRONT,
     )

@@ -6,11 +6,13 @@ but one that found nobody listening goes to the next server.
 """
 
 import asyncio
+import functools
 import logging
 import os
 import signal
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -22,6 +24,9 @@ from windtunnel.http.message import Head, Headers
 from windtunnel.http.server import Exchange, serve
 from windtunnel.http.upstream import Call, Upstream
 from windtunnel.serving.children import Reports
+from windtunnel.serving.exposition import CONTENT_TYPE, render_metrics
+from windtunnel.serving.exposition import PATH as METRICS_PATH
+from windtunnel.serving.meters import NO_MODEL, Meter, MeterPlan
 
 logger = logging.getLogger(__name__)
 
@@ -42,22 +47,30 @@ _UNREACHABLE = "cannot connect"
 
 
 def run_front(
-    addresses: Sequence[str], listen: socket.socket, reports: Reports, lifeline: int
+    addresses: Sequence[str],
+    listen: socket.socket,
+    meters: MeterPlan,
+    reports: Reports,
+    lifeline: int,
 ) -> int:
     """Forward until SIGTERM; return the exit status. Runs in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
-    return uvloop.run(_serve(addresses, listen, reports, lifeline))
+    handler = functools.partial(FrontHandler, addresses, meters.open())
+    return uvloop.run(_serve(handler, listen, reports, lifeline))
 
 
 async def _serve(
-    addresses: Sequence[str], listen: socket.socket, reports: Reports, lifeline: int
+    make_handler: "Callable[[], FrontHandler]",
+    listen: socket.socket,
+    reports: Reports,
+    lifeline: int,
 ) -> int:
     loop = asyncio.get_running_loop()
     end = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, end.set)
     loop.add_reader(lifeline, os._exit, 1)
-    server = await serve(FrontHandler(addresses), sock=listen)
+    server = await serve(make_handler(), sock=listen)
     reports.send("available")
     await end.wait()
     await server.drain(limits.STOP_GRACE_S)
@@ -77,6 +90,7 @@ class FrontHandler:
     """Forwards every request as it is."""
 
     addresses: Sequence[str]
+    meter: Meter
     servers: list[_Server] = field(init=False)
     _turn: int = field(init=False, default=0)
 
@@ -88,7 +102,11 @@ class FrontHandler:
 
     def begin(self, exchange: Exchange) -> int:
         """Take the head; the body is kept whole."""
-        del exchange
+        if exchange.head.path == METRICS_PATH:
+            # Of all processes: each sees what the others count.
+            kind = ((b"content-type", CONTENT_TYPE),)
+            exchange.respond(200, kind, render_metrics(self.meter))
+            return 0
         return limits.CONTAINER_BODY_BYTES_MAX
 
     def complete(self, exchange: Exchange) -> None:
@@ -108,6 +126,8 @@ class FrontHandler:
 
     def refuse(self, exchange: Exchange, status: int, message: str) -> None:
         """Answer in the model servers' own form."""
+        # What a model server or a worker answered, it has counted itself.
+        self.meter.note_answer(NO_MODEL, str(status), time.monotonic() - exchange.received_s)
         body = orjson.dumps({"error": message})
         exchange.respond(status, ((b"content-type", b"application/json"),), body)
 

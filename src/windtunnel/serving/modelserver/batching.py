@@ -13,6 +13,7 @@ run as if batching were off, and the log says so once, with the reason.
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -28,9 +29,17 @@ logger = logging.getLogger(__name__)
 class Batcher:
     """The threads that run batches, shared by all models of a process."""
 
-    def __init__(self, rules: BatchRules, *, logs_batches: bool) -> None:
+    def __init__(
+        self,
+        rules: BatchRules,
+        *,
+        logs_batches: bool,
+        # Told the rows of each batch.
+        on_batch: Callable[[int], None],
+    ) -> None:
         self._queues: BatchQueues[_Call] = BatchQueues(rules)
         self._logs_batches = logs_batches
+        self._on_batch = on_batch
         self._changed = threading.Condition()
         for index in range(rules.num_batch_threads):
             threading.Thread(target=self._work, name=f"batch-{index}", daemon=True).start()
@@ -45,6 +54,7 @@ class Batcher:
     def _work(self) -> None:
         while True:
             batch = self._wait_batch()
+            self._on_batch(batch.rows)
             started_s = time.monotonic()
             _run(batch)
             if self._logs_batches:

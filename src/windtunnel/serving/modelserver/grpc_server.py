@@ -8,7 +8,6 @@ Rule: imported only behind the last fork. gRPC starts threads, which a fork woul
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,10 +16,14 @@ import grpc
 
 from windtunnel.core import limits
 from windtunnel.serving.errors import Code, RequestError, ServingError
+from windtunnel.serving.meters import Meter, Stages
 from windtunnel.serving.modelserver.grpc_service import SERVICES, Call
 from windtunnel.serving.modelserver.served import ServedModels
 
 logger = logging.getLogger(__name__)
+
+# The calls that are counted, as over REST.
+_INFERENCES = frozenset(("Predict", "Classify", "Regress", "MultiInference"))
 
 _OPTIONS = (
     # TensorFlow Serving allows 2 GiB (server.cc, SetMaxMessageSize); the container's limit is that
@@ -38,6 +41,7 @@ class GrpcServer:
     def __init__(
         self,
         models: ServedModels,
+        meter: Meter,
         addresses: Sequence[str],
         *,
         thread_count: int,
@@ -52,7 +56,7 @@ class GrpcServer:
         for service, calls in SERVICES.items():
             handlers = {
                 method: grpc.unary_unary_rpc_method_handler(
-                    _handle(models, call, f"{service}/{method}", logs_requests=logs_requests)
+                    _handle(models, meter, call, f"{service}/{method}", logs_requests=logs_requests)
                 )
                 for method, call in calls.items()
             }
@@ -73,12 +77,13 @@ class GrpcServer:
 
 
 def _handle(
-    models: ServedModels, call: Call, name: str, *, logs_requests: bool
+    models: ServedModels, meter: Meter, call: Call, name: str, *, logs_requests: bool
 ) -> Callable[[bytes, Any], bytes]:
     """Return what gRPC calls with a request's bytes."""
+    is_inference = name.rpartition("/")[2] in _INFERENCES
 
     def handle(data: bytes, context: Any) -> bytes:  # noqa: ANN401 - gRPC is untyped
-        started_s = time.monotonic()
+        stages = Stages()
         code: Code | None = None
         answer, details = b"", ""
         try:
@@ -90,6 +95,10 @@ def _handle(
             # A defect of an engine or of ours ends this call, not the server.
             logger.exception("a call failed")
             code, details = Code.INTERNAL, f"{type(error).__name__}: {error}"
+        stages.end()
+        if is_inference:
+            status = "OK" if code is None else code.name
+            meter.note_answer(stages.model, status, stages.end_s - stages.begin_s, stages)
         if logs_requests:
             logger.info(
                 "gRPC %s %s, %d bytes in, %d out, %.1f ms",
@@ -97,7 +106,7 @@ def _handle(
                 "OK" if code is None else code.name,
                 len(data),
                 len(answer),
-                (time.monotonic() - started_s) * 1000,
+                (stages.end_s - stages.begin_s) * 1000,
             )
         if code is not None:
             context.set_code(grpc.StatusCode[code.name])

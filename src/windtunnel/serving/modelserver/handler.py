@@ -6,17 +6,21 @@ read. The work itself is a task for one of the threads (`threads.py`).
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 
 from windtunnel.core import limits
 from windtunnel.http.server import Exchange
 from windtunnel.serving.codecs.media import JSON, JSON_LINES, choose_answer, unpack_body
 from windtunnel.serving.errors import RequestError, render_error
+from windtunnel.serving.exposition import CONTENT_TYPE, render_metrics
+from windtunnel.serving.meters import Meter, Stages
 from windtunnel.serving.modelserver import rest
 from windtunnel.serving.modelserver.routes import (
     CUSTOM_ATTRIBUTES,
     Infer,
     Metadata,
+    Metrics,
     Ping,
     Status,
     choose_route,
@@ -26,13 +30,19 @@ from windtunnel.serving.modelserver.threads import Threads
 
 logger = logging.getLogger(__name__)
 
+# For the count of a request whose client left before its answer: nginx's own.
+_STATUS_CLIENT_CLOSED = 499
+
 
 class ModelHandler:
     """What a model server does with requests."""
 
-    def __init__(self, models: ServedModels, threads: Threads, *, logs_requests: bool) -> None:
+    def __init__(
+        self, models: ServedModels, threads: Threads, meter: Meter, *, logs_requests: bool
+    ) -> None:
         self._models = models
         self._threads = threads
+        self._meter = meter
         self._logs_requests = logs_requests
         self._loop = asyncio.get_running_loop()
         # Set when the process begins to end; /ping then tells balancers to look elsewhere.
@@ -50,6 +60,8 @@ class ModelHandler:
                 self.answer(exchange, 200, (rest.render_status(self._models, route.target),))
             elif isinstance(route, Metadata):
                 self.answer(exchange, 200, (rest.render_metadata(self._models, route.target),))
+            elif isinstance(route, Metrics):
+                self.answer(exchange, 200, (render_metrics(self._meter),), CONTENT_TYPE)
             else:
                 self._ping(exchange, route)
         except RequestError as error:
@@ -84,7 +96,12 @@ class ModelHandler:
         self.answer(exchange, status, (render_error(message),))
 
     def answer(
-        self, exchange: Exchange, status: int, body: Sequence[bytes], media: bytes = JSON
+        self,
+        exchange: Exchange,
+        status: int,
+        body: Sequence[bytes],
+        media: bytes = JSON,
+        stages: Stages | None = None,
     ) -> None:
         """Answer; JSON goes under the name that the client asked for it by."""
         if media == JSON and choose_answer(exchange.head.get(b"accept")) == JSON_LINES:
@@ -99,7 +116,14 @@ class ModelHandler:
                 sum(map(len, body)),
                 (self._loop.time() - exchange.received_s) * 1000,
             )
+        if isinstance(exchange.context, Infer):
+            self.count(exchange, status, stages)
         exchange.respond(status, ((b"content-type", media),), body)
+
+    def count(self, exchange: Exchange, status: int, stages: Stages | None) -> None:
+        """Count a request for an inference that ended."""
+        model = self._models.name_of(exchange.context.target)
+        self._meter.note_answer(model, str(status), time.monotonic() - exchange.received_s, stages)
 
 
 class _Inference:
@@ -112,6 +136,7 @@ class _Inference:
         "_handler",
         "_media",
         "_models",
+        "_stages",
         "_status",
         "size_bytes",
     )
@@ -122,6 +147,7 @@ class _Inference:
         self._exchange = exchange
         self._body = exchange.chunks
         self.size_bytes = exchange.body_bytes
+        self._stages: Stages | None = None
         self._status = 500
         self._media = JSON
         self._answer: Sequence[bytes] = (render_error("The inference failed."),)
@@ -131,6 +157,7 @@ class _Inference:
         exchange = self._exchange
         if exchange.is_abandoned:
             return
+        self._stages = Stages()
         try:
             # The one copy of a body on its way in, when it came in several pieces.
             body = b"".join(self._body)
@@ -151,6 +178,7 @@ class _Inference:
             # A defect of an engine or of ours ends this request, not the server.
             logger.exception("an inference failed")
             self._fail(500, f"{type(error).__name__}: {error}")
+        self._stages.end()
 
     def _fail(self, status: int, message: str) -> None:
         self._status = status
@@ -158,5 +186,8 @@ class _Inference:
 
     def finish(self) -> None:
         """Answer the request, if its client is still there."""
-        if not self._exchange.is_abandoned:
-            self._handler.answer(self._exchange, self._status, self._answer, self._media)
+        exchange = self._exchange
+        if exchange.is_abandoned:
+            self._handler.count(exchange, _STATUS_CLIENT_CLOSED, self._stages)
+            return
+        self._handler.answer(exchange, self._status, self._answer, self._media, self._stages)

@@ -24,6 +24,7 @@ from windtunnel.serving import tfs_api
 from windtunnel.serving.children import Reports
 from windtunnel.serving.engines.engine import Threads as EngineThreads
 from windtunnel.serving.errors import ServingError
+from windtunnel.serving.meters import Meter, MeterPlan
 from windtunnel.serving.models import Models
 from windtunnel.serving.modelserver.batch_queues import BatchRules
 from windtunnel.serving.modelserver.batching import Batcher, BatchingEngine
@@ -48,6 +49,8 @@ class ServerPlan:
     # A Unix socket's path, or a socket that is bound already.
     listen: str | socket.socket
     logs_requests: bool
+    # Where it counts.
+    meters: MeterPlan
     # Where TensorFlow Serving's gRPC API is served besides: HOST:PORT each.
     grpc_addresses: Sequence[str] = ()
     batching: Batching | None = None
@@ -58,8 +61,9 @@ def run_model_server(plan: ServerPlan, reports: Reports, lifeline: int) -> int:
     # Only the leader decides when a group of processes ends; a terminal's Ctrl-C reaches all.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
+    meter = plan.meters.open()
     try:
-        models = _load(plan)
+        models = _load(plan, meter)
     except ServingError as error:
         reports.send("failed", reason=str(error))
         return 1
@@ -70,20 +74,22 @@ def run_model_server(plan: ServerPlan, reports: Reports, lifeline: int) -> int:
         # A predecessor that was killed has left its socket.
         Path(plan.listen).unlink(missing_ok=True)
     try:
-        grpc_server = _start_grpc(plan, models)
+        grpc_server = _start_grpc(plan, models, meter)
     except ServingError as error:
         reports.send("failed", reason=str(error))
         return 1
-    return uvloop.run(_serve(plan, models, grpc_server, reports, lifeline))
+    return uvloop.run(_serve(plan, models, meter, grpc_server, reports, lifeline))
 
 
-def _load(plan: ServerPlan) -> ServedModels:
+def _load(plan: ServerPlan, meter: Meter) -> ServedModels:
     from windtunnel.serving.engines import tensorflow
 
     tensorflow.configure(plan.engine_threads)
     if plan.batching is None:
         return ServedModels(plan.models, plan.directory, tensorflow.TensorFlowEngine)
-    batcher = Batcher(_batch_rules(plan.batching), logs_batches=plan.logs_requests)
+    batcher = Batcher(
+        _batch_rules(plan.batching), logs_batches=plan.logs_requests, on_batch=meter.note_batch
+    )
 
     def load(directory: Path) -> BatchingEngine:
         name = f"{directory.parent.name}/{directory.name}"
@@ -114,7 +120,7 @@ def _batch_rules(batching: Batching) -> BatchRules:
     return rules
 
 
-def _start_grpc(plan: ServerPlan, models: ServedModels) -> "GrpcServer | None":
+def _start_grpc(plan: ServerPlan, models: ServedModels, meter: Meter) -> "GrpcServer | None":
     if not plan.grpc_addresses:
         return None
     tfs_api.offer()
@@ -123,6 +129,7 @@ def _start_grpc(plan: ServerPlan, models: ServedModels) -> "GrpcServer | None":
 
     return GrpcServer(
         models,
+        meter,
         plan.grpc_addresses,
         thread_count=_thread_count(is_batching=plan.batching is not None),
         logs_requests=plan.logs_requests,
@@ -132,6 +139,7 @@ def _start_grpc(plan: ServerPlan, models: ServedModels) -> "GrpcServer | None":
 async def _serve(
     plan: ServerPlan,
     models: ServedModels,
+    meter: Meter,
     grpc_server: "GrpcServer | None",
     reports: Reports,
     lifeline: int,
@@ -142,7 +150,8 @@ async def _serve(
     # Nothing is ever written to it: readable means that the leader is gone, however it went.
     loop.add_reader(lifeline, os._exit, 1)
     threads = Threads(_thread_count(is_batching=plan.batching is not None))
-    handler = ModelHandler(models, threads, logs_requests=plan.logs_requests)
+    threads.on_change = meter.note_queue
+    handler = ModelHandler(models, threads, meter, logs_requests=plan.logs_requests)
     if isinstance(plan.listen, str):
         server = await serve(handler, path=plan.listen)
     else:

@@ -48,6 +48,11 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """GET /metrics: what the container counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """GET /v1/models/NAME: the states of a model's versions."""
 
@@ -70,7 +75,7 @@ class Infer:
     method: Method = Method.PREDICT
 
 
-Route = Ping | Status | Metadata | Infer
+Route = Ping | Metrics | Status | Metadata | Infer
 
 
 def choose_route(method: bytes, path: bytes, custom_attributes: bytes | None) -> Route:
@@ -81,6 +86,9 @@ def choose_route(method: bytes, path: bytes, custom_attributes: bytes | None) ->
     if path == b"/ping":
         _require_method(method, _READS)
         return Ping()
+    if path == b"/metrics":
+        _require_method(method, _READS)
+        return Metrics()
     found = _MODEL_PATH.fullmatch(path)
     if found is None:
         raise RequestError("Not Found", 404)

@@ -16,6 +16,7 @@ from typing import Any
 from windtunnel.serving.definitions import read_definitions
 from windtunnel.serving.engines.engine import Engine
 from windtunnel.serving.errors import RequestError
+from windtunnel.serving.meters import MeteredEngine
 from windtunnel.serving.models import Models
 from windtunnel.serving.modelserver.routes import Target
 from windtunnel.serving.tensors import Signature
@@ -50,9 +51,13 @@ class ServedModels:
                 for version, path in sorted(model.versions.items())
             }
 
+    def name_of(self, target: Target) -> str:
+        """Return the name of the model that a request is for, whether it is here or not."""
+        return self._default if target.model is None else target.model
+
     def find(self, target: Target) -> Servable:
         """Return what a request is for, or raise RequestError."""
-        name = self._default if target.model is None else target.model
+        name = self.name_of(target)
         _refuse_label(target)
         versions = self._models.get(name)
         if target.version is None:
@@ -67,7 +72,7 @@ class ServedModels:
 
     def find_versions(self, target: Target) -> list[int]:
         """Return the versions of a model, the latest first, or the one that was named."""
-        name = self._default if target.model is None else target.model
+        name = self.name_of(target)
         # TensorFlow Serving looks at no label here, and would tell of all versions.
         _refuse_label(target)
         versions = self._models.get(name)
@@ -110,4 +115,4 @@ def _load(name: str, version: int, directory: Path, load: Callable[[Path], Engin
         else signature
         for key, signature in engine.signatures.items()
     }
-    return Servable(name, version, engine, signatures, definitions)
+    return Servable(name, version, MeteredEngine(engine, name), signatures, definitions)

@@ -8,6 +8,7 @@ of the interpreter's lock.
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Protocol
 
@@ -47,6 +48,8 @@ class Threads:
         # What was taken in and not given away yet, running or waiting.
         self.task_count = 0
         self.task_bytes = 0
+        # Told when a task comes or goes: how many are here, and how many no thread has begun.
+        self.on_change: Callable[[int, int], None] = _ignore
         # Started when there is work for one more.
         self._threads: list[threading.Thread] = []
 
@@ -62,6 +65,7 @@ class Threads:
         self._queue.put(task)
         if len(self._threads) < min(self.task_count, self._count_max):
             self._start_thread()
+        self.on_change(self.task_count, max(0, self.task_count - self._count_max))
         return True
 
     @property
@@ -93,4 +97,9 @@ class Threads:
     def _give_away(self, task: Task) -> None:
         self.task_count -= 1
         self.task_bytes -= task.size_bytes
+        self.on_change(self.task_count, max(0, self.task_count - self._count_max))
         task.finish()
+
+
+def _ignore(_: int, __: int) -> None:
+    pass

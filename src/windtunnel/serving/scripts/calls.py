@@ -19,6 +19,10 @@ from pathlib import Path
 from windtunnel.core import limits
 from windtunnel.http.server import Exchange
 from windtunnel.serving.errors import render_error
+from windtunnel.serving.exposition import CONTENT_TYPE, render_metrics
+from windtunnel.serving.exposition import PATH as METRICS_PATH
+from windtunnel.serving.meters import Meter
+from windtunnel.serving.modelserver.routes import CUSTOM_ATTRIBUTES, parse_attributes
 from windtunnel.serving.modelserver.threads import Threads
 from windtunnel.serving.scripts.allowance import lift_limit
 from windtunnel.serving.scripts.context import Backend, Context, make_context
@@ -31,6 +35,7 @@ from windtunnel.serving.settings import WorkerSettings
 logger = logging.getLogger(__name__)
 
 _JSON = b"application/json"
+_INVOCATIONS = b"/invocations"
 _TIMEOUT = "SAGEMAKER_GUNICORN_TIMEOUT_SECONDS"
 _READ_TIMEOUT = "SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS"
 
@@ -57,6 +62,7 @@ class ScriptService:
         handle: Handler,
         threads: Threads,
         surroundings: Surroundings,
+        meter: Meter,
         retire: Callable[[], None],
     ) -> None:
         self.handle = handle
@@ -64,6 +70,7 @@ class ScriptService:
         # Set when the process begins to end; /ping then tells balancers to look elsewhere.
         self.is_draining = False
         self._threads = threads
+        self._meter = meter
         self._retire = retire
         self._loop = asyncio.get_running_loop()
         # In the order they came.
@@ -75,10 +82,12 @@ class ScriptService:
     def begin(self, exchange: Exchange) -> int:
         """Answer at once what needs no body."""
         head = exchange.head
-        if head.path == b"/invocations":
+        if head.path == _INVOCATIONS:
             if head.method == b"POST":
                 return limits.CONTAINER_BODY_BYTES_MAX
             self.refuse(exchange, 405, "Method Not Allowed")
+        elif head.path == METRICS_PATH:
+            self.answer(exchange, 200, CONTENT_TYPE, render_metrics(self._meter))
         elif head.path != b"/ping":
             self.refuse(exchange, 404, "Not Found")
         elif self.is_draining:
@@ -121,7 +130,15 @@ class ScriptService:
                 len(body),
                 (time.monotonic() - exchange.received_s) * 1000,
             )
+        if exchange.head.path == _INVOCATIONS:
+            self.count(exchange, status)
         exchange.respond(status, ((b"content-type", content_type),), body)
+
+    def count(self, exchange: Exchange, status: int) -> None:
+        """Count a request for the script that ended."""
+        given = parse_attributes(exchange.head.get(CUSTOM_ATTRIBUTES)).get(b"tfs-model-name")
+        model = self.surroundings.default_model if given is None else given.decode("latin-1")
+        self._meter.note_answer(model, str(status), time.monotonic() - exchange.received_s)
 
     # --- calls ----------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from windtunnel.serving.children import Reports
+from windtunnel.serving.meters import MeterPlan
 from windtunnel.serving.scripts.archive import Script
 from windtunnel.serving.scripts.worker import WorkerPlan, run_worker
 from windtunnel.serving.settings import WorkerSettings
@@ -39,6 +40,7 @@ def render_plan(plan: WorkerPlan) -> str:
     fields = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
     fields["settings"] = dataclasses.asdict(plan.settings)
     fields["script"] = dataclasses.asdict(plan.script)
+    fields["meters"] = dataclasses.asdict(plan.meters)
     for name in ("directory", "packages", "work_dir"):
         fields[name] = None if fields[name] is None else str(fields[name])
     fields["listen"] = plan.listen.fileno()
@@ -50,6 +52,7 @@ def parse_plan(text: str) -> WorkerPlan:
     fields = json.loads(text)
     fields["settings"] = WorkerSettings(**fields["settings"])
     fields["script"] = Script(**fields["script"])
+    fields["meters"] = MeterPlan(**fields["meters"])
     for name in ("directory", "packages", "work_dir"):
         fields[name] = None if fields[name] is None else Path(fields[name])
     fields["listen"] = socket.socket(fileno=fields["listen"])

@@ -30,6 +30,7 @@ from windtunnel.serving import tfs_api
 from windtunnel.serving.children import Reports
 from windtunnel.serving.errors import ServingError
 from windtunnel.serving.logs import configure_logs, share_logs
+from windtunnel.serving.meters import Meter, MeterPlan
 from windtunnel.serving.modelserver.threads import Threads
 from windtunnel.serving.scripts.allowance import limit_memory
 from windtunnel.serving.scripts.archive import CODE, LIBRARY, Script
@@ -59,6 +60,8 @@ class WorkerPlan:
     # Bound already.
     listen: socket.socket
     logs_requests: bool
+    # Where it counts.
+    meters: MeterPlan
 
 
 def run_worker(plan: WorkerPlan, reports: Reports, lifeline: int) -> int:
@@ -67,6 +70,7 @@ def run_worker(plan: WorkerPlan, reports: Reports, lifeline: int) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
     _furnish(plan)
+    meter = plan.meters.open()
     limit_memory()
     try:
         handle = load_handler(plan.directory, plan.script)
@@ -76,7 +80,7 @@ def run_worker(plan: WorkerPlan, reports: Reports, lifeline: int) -> int:
     guard_exit()
     gc.collect()
     gc.freeze()
-    return uvloop.run(_serve(plan, handle, reports, lifeline))
+    return uvloop.run(_serve(plan, handle, meter, reports, lifeline))
 
 
 def _furnish(plan: WorkerPlan) -> None:
@@ -112,13 +116,16 @@ def _furnish(plan: WorkerPlan) -> None:
         os.environ[name] = ",".join(filter(None, ("localhost", "127.0.0.1", others)))
 
 
-async def _serve(plan: WorkerPlan, handle: Handler, reports: Reports, lifeline: int) -> int:
+async def _serve(
+    plan: WorkerPlan, handle: Handler, meter: Meter, reports: Reports, lifeline: int
+) -> int:
     loop = asyncio.get_running_loop()
     end = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, end.set)
     # Nothing is ever written to it: readable means that the leader is gone, however it went.
     loop.add_reader(lifeline, os._exit, 1)
     threads = Threads(plan.settings.thread_count, "script")
+    threads.on_change = meter.note_queue
     surroundings = Surroundings(
         plan.settings,
         plan.directory,
@@ -132,7 +139,7 @@ async def _serve(plan: WorkerPlan, handle: Handler, reports: Reports, lifeline: 
         server.stop_listening()
         end.set()
 
-    service = ScriptService(handle, threads, surroundings, retire)
+    service = ScriptService(handle, threads, surroundings, meter, retire)
     server = await serve(service, sock=plan.listen)
     watching = asyncio.create_task(_watch(plan.settings.timeout_s))
     reports.send("available")

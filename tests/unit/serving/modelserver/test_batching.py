@@ -51,7 +51,8 @@ def add(inputs: Tensors) -> Tensors:
 
 def batched(engine: Engine, size: int = 2, timeout_s: float = NEVER_S) -> BatchingEngine:
     rules = BatchRules(size, timeout_s, num_batch_threads=2, max_enqueued_batches=2)
-    return BatchingEngine(engine, Batcher(rules, logs_batches=False), "model/1")
+    batcher = Batcher(rules, logs_batches=False, on_batch=lambda _: None)
+    return BatchingEngine(engine, batcher, "model/1")
 
 
 def floats(*values: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:

@@ -4,6 +4,7 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
+from windtunnel.serving.meters import MeterPlan
 from windtunnel.serving.scripts.archive import Script
 from windtunnel.serving.scripts.fresh import parse_plan, render_plan
 from windtunnel.serving.scripts.worker import WorkerPlan
@@ -24,6 +25,7 @@ def test_a_plan_reads_back_as_it_was() -> None:
             rest_ports=[9001],
             listen=bound,
             logs_requests=False,
+            meters=MeterPlan("/run/one/meters", ["unet"], ["model_server", "script_worker"], 1),
         )
         # The same descriptor, as in the process that takes over.
         parsed = parse_plan(render_plan(plan))

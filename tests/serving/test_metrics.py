@@ -1,0 +1,97 @@
+"""`GET /metrics` of a container: the numbers of all its processes, for Prometheus."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import psutil
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.serving.harness import Alone, invoke, request, wait_until
+
+pytestmark = pytest.mark.slow
+
+Run = Callable[..., Alone]
+# In the order in which the tests name them.
+LABELS = ("process", "model", "status", "le")
+REQUESTS = "windtunnel_container_requests_total"
+
+
+def scrape(url: str) -> dict[tuple[str, ...], float]:
+    answer = request(url, "GET", "/metrics")
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return {
+        (sample.name, *(sample.labels[k] for k in LABELS if k in sample.labels)): sample.value
+        for family in text_string_to_metric_families(answer.body.decode())
+        for sample in family.samples
+    }
+
+
+def test_several_model_servers_are_counted_as_one_container(
+    run_alone: Run, tiny_models: Path
+) -> None:
+    """Requests, stages and restarts of all of them, whichever is asked, also after a crash."""
+    alone = run_alone(tiny_models / "half_plus_two", "--port=0", SAGEMAKER_TFS_INSTANCE_COUNT="2")
+    url = alone.wait_ready()
+    for _ in range(8):
+        assert invoke(url, "1").status == 200
+    assert invoke(url, "[1").status == 400
+    assert request(url, "POST", "/v1/models/no:predict", "1").status == 404
+    found = scrape(url)
+    assert found[REQUESTS, "model_server", "half_plus_two", "200"] == 8
+    assert found[REQUESTS, "model_server", "half_plus_two", "400"] == 1
+    assert found[REQUESTS, "model_server", "", "404"] == 1
+    for stage in ("decode", "engine", "encode"):
+        name = f"windtunnel_container_{stage}_duration_seconds_count"
+        assert found[name, "model_server", "half_plus_two"] == 8
+    assert found["windtunnel_container_requests_in_hand", "model_server"] == 0
+
+    children = psutil.Process(alone.process.pid).children()
+    victim = min(children, key=lambda child: child.pid)
+    victim.kill()
+    restarts = ("windtunnel_container_process_restarts_total", "model_server")
+    wait_until(lambda: scrape(url)[restarts] == 1, "the restart of a model server")
+    assert scrape(url)[REQUESTS, "model_server", "half_plus_two", "200"] == 8
+
+
+def test_batches_and_grpc_are_counted(run_alone: Run, tiny_models: Path) -> None:
+    """Batching is tuned by how many rows a batch really has."""
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    alone = run_alone(
+        tiny_models / "half_plus_two",
+        "--port=0",
+        "--grpc-port=0",
+        SAGEMAKER_TFS_ENABLE_BATCHING="true",
+    )
+    url = alone.wait_ready()
+    assert invoke(url, '{"instances": [1, 2, 3]}').status == 200
+    with grpc.insecure_channel(alone.wait_grpc()) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        with pytest.raises(grpc.RpcError):
+            stub.Predict(predict_pb2.PredictRequest())
+    found = scrape(url)
+
+    name = "windtunnel_container_batch_size_rows"
+    assert found[f"{name}_sum", "model_server"] == 3
+    assert found[f"{name}_bucket", "model_server", "4"] == 1
+    assert found[REQUESTS, "model_server", "", "INVALID_ARGUMENT"] == 1
+
+
+def test_a_scripts_requests_and_the_models_are_counted_apart(
+    run_alone: Run, scripted: Callable[..., Path]
+) -> None:
+    """One client's request is a request of the worker, and another of a model server."""
+    model_dir = scripted(
+        "def input_handler(data, context):\n    return data.read()\n\n"
+        "def output_handler(response, context):\n    return response.content, 'application/json'\n"
+    )
+    alone = run_alone(model_dir, "--port=0", SAGEMAKER_GUNICORN_WORKERS="2")
+    url = alone.wait_ready()
+    for _ in range(4):
+        assert invoke(url, '{"instances": [1]}').status == 200
+    found = scrape(url)
+
+    for process in ("script_worker", "model_server"):
+        assert found[REQUESTS, process, "half_plus_two", "200"] == 4
