@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.play import Maker, client_of, invoke
+from prometheus_client.parser import text_string_to_metric_families
+from tests.e2e.play import Client, Maker, client_of, invoke
+from tests.serving.harness import request
 
 from windtunnel.cli.cloud_process import CloudProcess, running_cloud
 from windtunnel.core.home import Home
@@ -77,3 +79,46 @@ def test_metrics_can_be_read_at_once_and_survive_kill_9(tmp_path: Path) -> None:
     with running_cloud(home, log=tmp_path / "second.log") as cloud:
         assert sum(_sums(cloud, "Own", "m")) == 2.5
         assert sum(_sums(cloud, "AWS/SageMaker", "Invocations", **variant)) == 6
+
+
+def test_prometheus_reads_the_cloud_and_its_containers(
+    cloud: CloudProcess, client: Client, make: Maker, archives: Path
+) -> None:
+    """One unsigned scrape of one port tells of every endpoint, down to its model servers."""
+    name = make.tensorflow(
+        archives / "half_plus_two.tar.gz", {"SAGEMAKER_TFS_INSTANCE_COUNT": "2"}, count=2
+    )
+    for _ in range(6):
+        invoke(client, name, {"instances": [1.0]})
+    answer = request(cloud.url, "GET", "/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    families = list(text_string_to_metric_families(answer.body.decode()))
+    samples = [sample for family in families for sample in family.samples]
+    mine = [sample for sample in samples if sample.labels.get("endpoint") == name]
+
+    def total(metric: str, **labels: str) -> float:
+        return sum(
+            sample.value
+            for sample in mine
+            if sample.name == metric and labels.items() <= sample.labels.items()
+        )
+
+    assert total("windtunnel_invocations_total", status="200", variant="AllTraffic") == 6
+    assert total("windtunnel_model_latency_seconds_count") == 6
+    assert total("windtunnel_instance_healthy") == 2
+    assert total("windtunnel_instance_restarts_total") == 0
+    assert total("windtunnel_container_requests_total", process="model_server") == 6
+    assert total("windtunnel_container_engine_duration_seconds_count") == 6
+    assert len({sample.labels["instance"] for sample in mine if "instance" in sample.labels}) == 2
+
+
+def test_a_bucket_may_be_called_metrics(cloud: CloudProcess, client: Client) -> None:
+    """The path is a bucket's, too, for whoever signs; a web page gets neither."""
+    s3 = client("s3")
+    s3.create_bucket(Bucket="metrics")
+    s3.put_object(Bucket="metrics", Key="k", Body=b"v")
+
+    assert s3.get_object(Bucket="metrics", Key="k")["Body"].read() == b"v"
+    assert [each["Key"] for each in s3.list_objects_v2(Bucket="metrics")["Contents"]] == ["k"]
+    page = {"Origin": "http://evil.example"}
+    assert request(cloud.url, "GET", "/metrics", headers=page).status == 403

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from windtunnel.cloud.cloudwatch.archive import Archive
 from windtunnel.cloud.cloudwatch.sampler import Sampler
 from windtunnel.cloud.cloudwatch.service import CloudWatch
+from windtunnel.cloud.exposition import Exposition
 from windtunnel.cloud.fleet.fleet import Fleet
 from windtunnel.cloud.foundation.callers import Callers
 from windtunnel.cloud.foundation.iam import Iam
@@ -29,6 +30,7 @@ from windtunnel.cloud.gateway.api import Api
 from windtunnel.cloud.gateway.gateway import Gateway
 from windtunnel.cloud.gateway.proxy.authority import Authority
 from windtunnel.cloud.gateway.proxy.proxy import Proxy
+from windtunnel.cloud.gateway.scrapes import Scrapes
 from windtunnel.cloud.gateway.steps import body_steps, head_steps
 from windtunnel.cloud.gateway.throttle import Throttle
 from windtunnel.cloud.logs.service import Logs
@@ -160,6 +162,7 @@ async def opened(options: Options) -> AsyncIterator[str]:
             api,
             head_steps(callers, clock, str(s3_socket), options.payload_limit),
             body_steps(router),
+            Scrapes(Exposition(cloudwatch, router.loads, fleet.instances).render),
         )
         authority = Authority(home, clock)
         stack.callback(authority.close)

@@ -56,6 +56,7 @@ class VariantSecond:
         "cache_misses",
         "client_errors",
         "endpoint_name",
+        "errors",
         "instance_counts",
         "loading_waits",
         "model_errors",
@@ -63,6 +64,7 @@ class VariantSecond:
         "overhead_latencies",
         "server_errors",
         "variant_name",
+        "was_given_back",
     )
 
     def __init__(self, endpoint_name: str, variant_name: str, at_s: int) -> None:
@@ -70,12 +72,16 @@ class VariantSecond:
         self.variant_name = variant_name
         self.at_s = at_s
         self.cache_hits = self.cache_misses = 0
+        # By the status that the client got.
+        self.errors: Counter[int] = Counter()
         self.client_errors = self.server_errors = self.model_errors = 0
         # How many requests found so many instances; its total is the number of requests.
         self.instance_counts: Counter[int] = Counter()
         self.model_latencies = array("d")
         self.overhead_latencies = array("d")
         self.loading_waits = array("d")
+        # It could not be saved, and comes a second time.
+        self.was_given_back = False
 
     def add(self, record: InvocationRecord) -> None:
         """Add a request that ended in this second."""
@@ -94,6 +100,7 @@ class VariantSecond:
 
     def _add_error(self, record: InvocationRecord) -> None:
         status = record.status
+        self.errors[status] += 1
         if record.is_model_error:
             self.model_errors += 1
             # A container that did not answer failed on the server's side.
@@ -132,6 +139,8 @@ class Samples:
 
     def give_back(self, seconds: Sequence[VariantSecond]) -> None:
         """Take back what could not be saved; of too much, the oldest is dropped."""
+        for second in seconds:
+            second.was_given_back = True
         kept = [*seconds, *self._ended]
         self._ended.clear()
         self._ended.extend(kept)

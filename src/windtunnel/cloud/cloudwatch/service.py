@@ -28,6 +28,7 @@ from windtunnel.cloud.cloudwatch.retention import MINUTE
 from windtunnel.cloud.cloudwatch.samples import InvocationRecord, Samples, samples_of
 from windtunnel.cloud.cloudwatch.statistics import Statistic, UnknownStatisticError
 from windtunnel.cloud.cloudwatch.summary import Summary
+from windtunnel.cloud.cloudwatch.totals import Totals
 from windtunnel.cloud.errors import CloudError, InvalidError
 from windtunnel.cloud.paging import page
 from windtunnel.core import limits
@@ -60,6 +61,7 @@ class CloudWatch:
         self._archive = archive
         self._visible_after_s = visible_after_s
         self._samples = Samples()
+        self._totals = Totals()
         self._added: deque[Sample] = deque(maxlen=limits.METRIC_UNSAVED_COUNT_MAX)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -126,6 +128,11 @@ class CloudWatch:
         now_s = self._clock.now_s()
         minute = Question(metric, MINUTE.width_s, start_s, end_s, now_s)
         return bool(await self._archive.windows(minute))
+
+    async def totals(self) -> Totals:
+        """Return what all variants came to since the start, up to now."""
+        await self._save()
+        return self._totals
 
     # --- operations -------------------------------------------------------------------------------
 
@@ -218,6 +225,7 @@ class CloudWatch:
     async def _save(self) -> None:
         """Save everything that was measured up to now."""
         seconds = self._samples.take()
+        self._totals.add(second for second in seconds if not second.was_given_back)
         added = list(self._added)
         self._added.clear()
         if not seconds and not added:

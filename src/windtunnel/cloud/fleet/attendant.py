@@ -60,6 +60,7 @@ class Attendant:
 
     async def _live(self, number: int) -> None:
         """Start one container and stay with it until it is lost."""
+        self._instance.start_count = number
         self._say(f"start {number} of {self._instance.id} on cores {self._instance.cpus}")
         try:
             container = await self._launch(number)

@@ -179,6 +179,10 @@ class Fleet:
         """Return the instances that answer now."""
         return [instance for instance in self._members if instance.is_healthy]
 
+    def instances(self) -> list[Instance]:
+        """Return all instances, those too that do not answer."""
+        return list(self._members)
+
     def statistics(self) -> FleetStatistics:
         """Return how many instances there are, how many are healthy, and what they hold."""
         return FleetStatistics(

@@ -56,6 +56,27 @@ async def ask(address: str, method: str, target: str, timeout_s: float) -> Reply
             writer.transport.abort()
 
 
+async def read(address: str, target: str) -> bytes | None:
+    """Return the body of a GET's answer, None where a good one does not come whole and in time."""
+    try:
+        async with asyncio.timeout(limits.PING_TIMEOUT_S):
+            reader, writer = await _open(address)
+            try:
+                headers = "Host: localhost\r\nConnection: close\r\n"
+                writer.write(f"GET {target} HTTP/1.1\r\n{headers}\r\n".encode())
+                reply = _parse(await reader.readuntil(b"\r\n\r\n"))
+                if reply is None or reply.status != 200:  # noqa: PLR2004 - the one good answer
+                    return None
+                length = int(reply.headers.get("content-length", 0))
+                if length > limits.SCRAPE_BYTES_MAX:
+                    return None
+                return await reader.readexactly(length)
+            finally:
+                writer.transport.abort()
+    except (TimeoutError, OSError, ValueError, EOFError, asyncio.LimitOverrunError):
+        return None
+
+
 async def _open(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     kind, _, place = address.partition(":")
     if kind == "unix":

@@ -50,6 +50,8 @@ class Instance:
         self.addresses: tuple[str, ...] = ()
         self.is_foreign = False
         self.is_healthy = False
+        # How often a container was started for it.
+        self.start_count = 0
         self.cpus: tuple[int, ...] = ()
         # Its container's first process, None while it has none; everything below it belongs to it.
         self.root_pid: int | None = None

@@ -15,6 +15,7 @@ from windtunnel.cloud.foundation.callers import set_current_caller
 from windtunnel.cloud.gateway.answers import Fault, FaultError
 from windtunnel.cloud.gateway.api import Api
 from windtunnel.cloud.gateway.request import Request
+from windtunnel.cloud.gateway.scrapes import Scrapes
 from windtunnel.cloud.gateway.turns import Turns
 from windtunnel.core import limits
 from windtunnel.http.server import BodySink, Exchange
@@ -27,8 +28,15 @@ Step = Callable[["Gateway", Request], None]
 class Gateway:
     """The handler of the cloud's HTTP server."""
 
-    def __init__(self, api: Api, on_head: Sequence[Step], on_body: Sequence[Step]) -> None:
+    def __init__(
+        self,
+        api: Api,
+        on_head: Sequence[Step],
+        on_body: Sequence[Step],
+        scrapes: Scrapes | None = None,
+    ) -> None:
         self._api = api
+        self._scrapes = scrapes
         self._on_head = tuple(on_head)
         self._on_body = tuple(on_body)
         self._loop = asyncio.get_running_loop()
@@ -40,6 +48,8 @@ class Gateway:
 
     def begin(self, exchange: Exchange) -> int | BodySink:
         """Run the steps on a request's head; return where its body goes."""
+        if self._scrapes is not None and (scrape := self._scrapes.take(exchange)) is not None:
+            return scrape
         request = Request(exchange)
         exchange.context = request
         try:
@@ -143,3 +153,5 @@ class Gateway:
     async def close(self) -> None:
         """Wait for what is being answered."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._scrapes is not None:
+            await self._scrapes.close()
