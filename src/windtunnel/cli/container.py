@@ -36,6 +36,13 @@ def container(
             help="The port for TensorFlow Serving's gRPC API; 0 picks a free one, default none."
         ),
     ] = None,
+    model_server: Annotated[
+        str | None,
+        typer.Option(
+            help="windtunnel, which needs nothing (the default), or tfs: TensorFlow Serving's own"
+            " tensorflow_model_server, where it is on PATH."
+        ),
+    ] = None,
 ) -> None:
     """Serve models as SageMaker's TensorFlow Serving container does, set up by the environment.
 
@@ -50,9 +57,11 @@ def container(
     from windtunnel.serving.errors import ServingError
     from windtunnel.serving.logs import configure_logs
     from windtunnel.serving.modes import run_order
-    from windtunnel.serving.settings import parse_settings
+    from windtunnel.serving.settings import MODEL_SERVER, parse_settings
 
     configure_logs()
+    if model_server is not None:
+        os.environ[MODEL_SERVER] = model_server
     try:
         if port is None:
             port = parse_settings(os.environ, is_on_port=True).bind_port

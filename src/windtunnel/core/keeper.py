@@ -19,7 +19,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from windtunnel.core import lifeline
 
@@ -35,8 +35,12 @@ _NOT_FOUND_STATUS = 127
 class Keeper:
     """One command and all that came of it."""
 
-    def __init__(self, lifeline_end: int | None) -> None:
+    def __init__(
+        self, lifeline_end: int | None, on_start: Callable[[], None] | None = None
+    ) -> None:
         self._lifeline = lifeline_end
+        # Called once the command runs: what needs a thread may start one from then on.
+        self._on_start = on_start
         # Signals wake `select` through this pipe, so none is lost between check and sleep.
         self._wake, wake_held = os.pipe()
         os.set_blocking(wake_held, False)
@@ -53,6 +57,8 @@ class Keeper:
             arguments,
             preexec_fn=lambda: lifeline.die_with_parent(keeper_pid),  # noqa: PLW1509 - one thread
         )
+        if self._on_start is not None:
+            self._on_start()
         status = None
         while status is None:
             self._wait_event()

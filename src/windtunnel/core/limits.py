@@ -411,6 +411,9 @@ SCRIPT_WATCHDOG_MARGIN_S = 2.0
 # Why a container could not start, as it reports it: FailureReason takes 1,024 characters
 # (SageMaker API reference, DescribeEndpoint), and its log has the whole of it.
 FAILURE_REASON_LENGTH_MAX = 1024
+# How often a TensorFlow Serving that starts is asked whether it serves; the original asks every 5 s
+# (serve.py), which a start need not wait for here.
+TFS_POLL_INTERVAL_S = 0.1
 # From the end of the grace that the model servers have until their leader kills them.
 LEADER_STOP_MARGIN_S = 1.0
 # One line on the zygote's control socket; an environment is the largest part, and Linux allows

@@ -10,14 +10,15 @@ import gc
 import logging
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from windtunnel.serving import front
 from windtunnel.serving.children import Reports
+from windtunnel.serving.gpus import count_gpus
 from windtunnel.serving.leader import Leader, Listener, Role
-from windtunnel.serving.meters import MeterPlan
+from windtunnel.serving.meters import Meter, MeterPlan
 from windtunnel.serving.models import Models, choose_models, list_files
 from windtunnel.serving.modelserver import process
 from windtunnel.serving.modelserver.process import ServerPlan
@@ -27,6 +28,9 @@ from windtunnel.serving.scripts.archive import CODE, LIBRARY, Script, choose_scr
 from windtunnel.serving.scripts.packages import install_packages, module_names
 from windtunnel.serving.scripts.worker import WorkerPlan
 from windtunnel.serving.settings import Settings, parse_settings
+from windtunnel.serving.tfs.front import TfsFrontHandler
+from windtunnel.serving.tfs.plans import choose_ports, find_program, make_plans, rest_addresses
+from windtunnel.serving.tfs.server import run_tfs
 
 logger = logging.getLogger(__name__)
 
@@ -79,9 +83,10 @@ def run_container(order: Order, listener: Listener, lifeline: int | None) -> int
     _tell(setup)
     if setup.script is not None and setup.script.is_to_be_installed:
         setup = replace(setup, packages=install_packages(setup.script_dir, order.cache_dir))
-    import_engines(for_scripts=setup.script is not None)
+    if setup.script is not None or not setup.settings.is_tfs:
+        import_engines(for_scripts=setup.script is not None)
     leader = Leader(setup.settings.wait_time_s, listener, lifeline)
-    entrances = [_server_role(number, setup) for number in range(setup.settings.server_count)]
+    entrances = _server_roles(setup)
     for role in entrances:
         leader.add(role)
     if setup.script is not None:
@@ -92,9 +97,9 @@ def run_container(order: Order, listener: Listener, lifeline: int | None) -> int
         if leader.wait_available():
             for role in entrances:
                 leader.add(role)
-    addresses = [f"unix:{_socket_path(role.number, order)}" for role in entrances]
-    if leader.wait_available() and order.port is not None and len(entrances) > 1:
-        leader.add(_front_role(addresses, order.port, _meters(setup, -1)))
+    addresses, front_role = _choose_front(setup, entrances)
+    if front_role is not None and leader.wait_available():
+        leader.add(front_role)
     if leader.wait_available():
         listener.send("listening", addresses=addresses)
     return leader.run()
@@ -104,10 +109,18 @@ def _set_up(order: Order) -> _Setup:
     files = list_files(order.model_dir)
     script, script_dir = _find_script(files, order)
     settings = parse_settings(
-        order.environment, is_on_port=order.port is not None, has_script=script is not None
+        order.environment,
+        is_on_port=order.port is not None,
+        has_script=script is not None,
+        gpu_count=count_gpus(),
     )
     models = choose_models(files, settings.default_model)
-    ports = claim_ports(settings.port_range, settings.server_count) if script is not None else ()
+    ports: Sequence[ServerPorts] = ()
+    if settings.is_tfs:
+        find_program(order.environment)
+        ports = choose_ports(settings)
+    elif script is not None:
+        ports = claim_ports(settings.port_range, settings.server_count)
     meters = _plan_meters(order, settings, models, has_script=script is not None)
     meters.create()
     return _Setup(
@@ -135,6 +148,26 @@ def _find_script(files: list[PurePosixPath], order: Order) -> tuple[Script | Non
         return script, order.model_dir
     below = (CODE / path for path in list_files(order.shared_dir / CODE))
     return choose_script(below), order.shared_dir
+
+
+def _server_roles(setup: _Setup) -> list[Role]:
+    count = setup.settings.server_count
+    if not setup.settings.is_tfs:
+        return [_server_role(number, setup) for number in range(count)]
+    plans = make_plans(
+        setup.settings,
+        setup.models,
+        setup.order.model_dir,
+        setup.order.socket_dir,
+        setup.ports,
+        setup.order.environment,
+        setup.meters,
+        setup.order.grpc_port,
+    )
+    return [
+        Role(f"model server {number}", functools.partial(run_tfs, plan), number)
+        for number, plan in enumerate(plans)
+    ]
 
 
 def _server_role(number: int, setup: _Setup) -> Role:
@@ -219,8 +252,12 @@ def _worker_socket(number: int, setup: _Setup) -> socket.socket:
     entrance = _entrance(number, setup.settings.workers.count, setup.order)
     if not isinstance(entrance, str):
         return entrance
+    return _bind_path(entrance)
+
+
+def _bind_path(path: str) -> socket.socket:
     bound = socket.socket(socket.AF_UNIX)
-    bound.bind(entrance)
+    bound.bind(path)
     return bound
 
 
@@ -238,12 +275,36 @@ def _descriptors(*held: object) -> tuple[int, ...]:
     return tuple(each.fileno() for each in held if isinstance(each, socket.socket))
 
 
-def _front_role(addresses: list[str], port: socket.socket, meters: MeterPlan) -> Role:
+def _choose_front(setup: _Setup, entrances: Sequence[Role]) -> tuple[list[str], Role | None]:
+    """Return where the container answers, and the front, where one is needed."""
+    order = setup.order
+    if setup.settings.is_tfs and setup.script is None:
+        # Whoever speaks SageMaker's contract speaks to this one.
+        return [f"unix:{_socket_path(_NUMBER_FRONT, order)}"], _tfs_front_role(setup)
+    addresses = [f"unix:{_socket_path(role.number, order)}" for role in entrances]
+    if order.port is None or len(entrances) == 1:
+        return addresses, None
+    make = functools.partial(front.FrontHandler, addresses)
+    return addresses, _front_role(make, order.port, setup)
+
+
+def _tfs_front_role(setup: _Setup) -> Role:
+    addresses = rest_addresses(setup.ports)
+    make = functools.partial(TfsFrontHandler, addresses, setup.models.default)
+    listen = setup.order.port
+    if listen is None:
+        listen = _bind_path(_socket_path(_NUMBER_FRONT, setup.order))
+    return _front_role(make, listen, setup)
+
+
+def _front_role(
+    make: Callable[[Meter], front.FrontHandler], listen: socket.socket, setup: _Setup
+) -> Role:
     return Role(
         name="front",
         number=_NUMBER_FRONT,
-        run=functools.partial(front.run_front, addresses, port, meters),
-        keep=(port.fileno(),),
+        run=functools.partial(front.run_front, make, listen, _meters(setup, _NUMBER_FRONT)),
+        keep=(listen.fileno(),),
         rank=_RANK_FRONT,
     )
 
@@ -264,7 +325,8 @@ def import_engines(*, for_scripts: bool) -> None:
 def _tell(setup: _Setup) -> None:
     """Say in the log what was found and what it will be run with."""
     settings, script = setup.settings, setup.script
-    logger.info("Windtunnel's model server, with the contract of SageMaker's TensorFlow Serving")
+    served_by = "TensorFlow Serving itself" if settings.is_tfs else "Windtunnel's model server"
+    logger.info("%s, with the contract of SageMaker's TensorFlow Serving", served_by)
     for model in setup.models.by_name.values():
         logger.info(
             "found model %s, version %s%s",

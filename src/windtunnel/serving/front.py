@@ -6,14 +6,13 @@ but one that found nobody listening goes to the next server.
 """
 
 import asyncio
-import functools
 import logging
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import orjson
 import uvloop
@@ -47,7 +46,7 @@ _UNREACHABLE = "cannot connect"
 
 
 def run_front(
-    addresses: Sequence[str],
+    make_handler: Callable[[Meter], "FrontHandler"],
     listen: socket.socket,
     meters: MeterPlan,
     reports: Reports,
@@ -56,8 +55,8 @@ def run_front(
     """Forward until SIGTERM; return the exit status. Runs in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
-    handler = functools.partial(FrontHandler, addresses, meters.open())
-    return uvloop.run(_serve(handler, listen, reports, lifeline))
+    meter = meters.open()
+    return uvloop.run(_serve(lambda: make_handler(meter), listen, reports, lifeline))
 
 
 async def _serve(
@@ -85,24 +84,28 @@ class _Server:
     outstanding: int = 0
 
 
-@dataclass
 class FrontHandler:
     """Forwards every request as it is."""
 
-    addresses: Sequence[str]
-    meter: Meter
-    servers: list[_Server] = field(init=False)
-    _turn: int = field(init=False, default=0)
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        # None where what is behind it is a container of its own, which counts.
+        meter: Meter | None = None,
+        *,
+        idle_timeout_s: float | None = None,
+    ) -> None:
+        self.meter = meter
+        most = limits.CONTAINER_BODY_BYTES_MAX
         self.servers = [
-            _Server(Upstream(address, answer_bytes_max=limits.CONTAINER_BODY_BYTES_MAX))
-            for address in self.addresses
+            _Server(Upstream(address, answer_bytes_max=most, idle_timeout_s=idle_timeout_s))
+            for address in addresses
         ]
+        self._turn = 0
 
     def begin(self, exchange: Exchange) -> int:
         """Take the head; the body is kept whole."""
-        if exchange.head.path == METRICS_PATH:
+        if exchange.head.path == METRICS_PATH and self.meter is not None:
             # Of all processes: each sees what the others count.
             kind = ((b"content-type", CONTENT_TYPE),)
             exchange.respond(200, kind, render_metrics(self.meter))
@@ -110,11 +113,23 @@ class FrontHandler:
         return limits.CONTAINER_BODY_BYTES_MAX
 
     def complete(self, exchange: Exchange) -> None:
-        """Send the request to the server that has the fewest."""
+        """Send the request on as it is."""
+        self.forward(exchange, render_head(exchange.head, exchange.body_bytes), exchange.chunks)
+
+    def forward(self, exchange: Exchange, head: bytes, chunks: Sequence[bytes]) -> None:
+        """Send a request to the server that has the fewest."""
         # Equals take turns.
         self._turn = (self._turn + 1) % len(self.servers)
         turned = self.servers[self._turn :] + self.servers[: self._turn]
-        _Forwarding(self, exchange, sorted(turned, key=lambda server: server.outstanding)).send()
+        servers = sorted(turned, key=lambda server: server.outstanding)
+        _Forwarding(self, exchange, servers, (head, *chunks)).send()
+
+    def answer(
+        self, exchange: Exchange, status: int, headers: Headers, chunks: list[bytes]
+    ) -> None:
+        """Hand a server's answer on."""
+        kept = [pair for pair in headers if pair[0] not in _NOT_REPEATED]
+        exchange.respond(status, kept, chunks)
 
     def overflow(self, exchange: Exchange) -> None:
         """Refuse a body that is too large."""
@@ -126,40 +141,55 @@ class FrontHandler:
 
     def refuse(self, exchange: Exchange, status: int, message: str) -> None:
         """Answer in the model servers' own form."""
-        # What a model server or a worker answered, it has counted itself.
-        self.meter.note_answer(NO_MODEL, str(status), time.monotonic() - exchange.received_s)
+        self.note_refusal(exchange, status)
         body = orjson.dumps({"error": message})
         exchange.respond(status, ((b"content-type", b"application/json"),), body)
+
+    def note_load(self) -> None:
+        """Take note of how many requests the servers have."""
+        if self.meter is not None:
+            self.meter.note_queue(sum(server.outstanding for server in self.servers), 0)
+
+    def note_refusal(self, exchange: Exchange, status: int) -> None:
+        """Count a request that no server answered; what they answer they count themselves."""
+        if self.meter is not None:
+            took_s = time.monotonic() - exchange.received_s
+            self.meter.note_answer(NO_MODEL, str(status), took_s)
 
 
 class _Forwarding:
     """One request on its way to the first of `servers` that can be reached."""
 
-    def __init__(self, handler: FrontHandler, exchange: Exchange, servers: list[_Server]) -> None:
+    def __init__(
+        self,
+        handler: FrontHandler,
+        exchange: Exchange,
+        servers: list[_Server],
+        message: Sequence[bytes],
+    ) -> None:
         self._handler = handler
         self._exchange = exchange
         self._servers = servers
         self._server = servers[0]
+        self._message = message
         self._call: Call | None = None
         exchange.on_abandon = self._on_abandon
 
     def send(self) -> None:
         """Try the next server."""
         self._server = self._servers.pop(0)
-        self._server.outstanding += 1
-        head = render_head(self._exchange.head, self._exchange.body_bytes)
-        self._call = self._server.upstream.send((head, *self._exchange.chunks), self)
+        self._move(+1)
+        self._call = self._server.upstream.send(self._message, self)
 
     def on_answer(self, status: int, headers: Headers, chunks: list[bytes], size: int) -> None:
         """Hand the answer on."""
         del size
-        self._server.outstanding -= 1
-        kept = [pair for pair in headers if pair[0] not in _NOT_REPEATED]
-        self._exchange.respond(status, kept, chunks)
+        self._move(-1)
+        self._handler.answer(self._exchange, status, headers, chunks)
 
     def on_failure(self, reason: str) -> None:
         """Try another server if this one was never reached; else say what happened."""
-        self._server.outstanding -= 1
+        self._move(-1)
         if reason.startswith(_UNREACHABLE) and self._servers:
             self.send()
             return
@@ -169,7 +199,11 @@ class _Forwarding:
     def _on_abandon(self) -> None:
         if self._call is not None and not self._call.is_over:
             self._call.cancel()
-            self._server.outstanding -= 1
+            self._move(-1)
+
+    def _move(self, change: int) -> None:
+        self._server.outstanding += change
+        self._handler.note_load()
 
 
 def render_head(head: Head, body_bytes: int) -> bytes:

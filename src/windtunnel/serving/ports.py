@@ -37,16 +37,8 @@ class ServerPorts:
     grpc: socket.socket
     # Listening already, so that nobody else can have bound the number, too.
     rest: socket.socket
-
-    @property
-    def grpc_port(self) -> int:
-        """The number that is kept for gRPC."""
-        return int(self.grpc.getsockname()[1])
-
-    @property
-    def rest_port(self) -> int:
-        """The number of TensorFlow Serving's REST API."""
-        return int(self.rest.getsockname()[1])
+    grpc_port: int
+    rest_port: int
 
     def close(self) -> None:
         """Let others have the ports."""
@@ -91,7 +83,7 @@ def _bind_pair(grpc_port: int, rest_port: int) -> ServerPorts | None:
     if grpc is None:
         rest.close()
         return None
-    return ServerPorts(grpc, rest)
+    return ServerPorts(grpc, rest, grpc.getsockname()[1], rest.getsockname()[1])
 
 
 def _bind(port: int, option: int) -> socket.socket | None:

@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from windtunnel.core import limits
 from windtunnel.serving.engines.engine import Threads
 from windtunnel.serving.errors import SettingsError
+from windtunnel.serving.gpus import choose_fraction
 from windtunnel.serving.ports import PortRange
 
 _PREFIX = "SAGEMAKER_"
+# Not one of the original's: which model server runs, `windtunnel` or `tfs`.
+MODEL_SERVER = "WINDTUNNEL_MODEL_SERVER"
+_MARGIN = "SAGEMAKER_TFS_FRACTIONAL_GPU_MEM_MARGIN"
 _CLASS = "SAGEMAKER_GUNICORN_WORKER_CLASS"
 _THREADS = "SAGEMAKER_GUNICORN_THREADS"
 _READ_TIMEOUT = "SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS"
@@ -82,6 +86,10 @@ class Settings:
     port_range: PortRange | None
     # None: each request runs by itself.
     batching: Batching | None
+    # How much of a GPU's memory each model server may take; None: all.
+    gpu_fraction: float | None
+    # Whether TensorFlow Serving's own binary runs in the place of our model servers.
+    is_tfs: bool
     # One sentence for each variable that changes nothing.
     notices: tuple[str, ...]
     # None: the models that lie in the model directory, and no others.
@@ -89,23 +97,31 @@ class Settings:
 
 
 def parse_settings(
-    environment: Mapping[str, str], *, is_on_port: bool, has_script: bool = False
+    environment: Mapping[str, str],
+    *,
+    is_on_port: bool,
+    has_script: bool = False,
+    gpu_count: int = 0,
 ) -> Settings:
     """Return the settings that an environment spells; raise SettingsError for what none can be."""
     # An empty value is an unset one, as in the original, which tests it for truth.
     given = {name: value.strip() for name, value in environment.items() if value.strip()}
     _refuse_universal_script(given)
     workers = _parse_workers(given, has_script=has_script)
-    notices = _notices(given, is_on_port=is_on_port, has_script=has_script)
+    count = _whole(given, "SAGEMAKER_TFS_INSTANCE_COUNT", 1, 1, limits.MODEL_SERVER_COUNT_MAX)
+    is_tfs = _choice(given, MODEL_SERVER, ("windtunnel", "tfs"), "windtunnel") == "tfs"
+    fraction = choose_fraction(_fraction(given, _MARGIN), count, gpu_count)
+    notices = _notices(given, is_on_port=is_on_port, has_script=has_script, is_tfs=is_tfs)
+    if fraction is None and _MARGIN in given:
+        why = "no GPU is here" if gpu_count == 0 else "one model server has the GPU to itself"
+        notices.append(f"{_MARGIN}={given[_MARGIN]} has no effect: {why}.")
     if has_script:
         notices += _worker_notices(given, workers)
     level = _choice(given, "SAGEMAKER_TFS_NGINX_LOGLEVEL", _LOG_LEVELS, "error")
     name = given.get(_DEFAULT_MODEL, "None")
     return Settings(
         bind_port=_whole(given, "SAGEMAKER_BIND_TO_PORT", 8080, 0, 65535),
-        server_count=_whole(
-            given, "SAGEMAKER_TFS_INSTANCE_COUNT", 1, 1, limits.MODEL_SERVER_COUNT_MAX
-        ),
+        server_count=count,
         threads=Threads(
             intra_op=_whole(given, "SAGEMAKER_TFS_INTRA_OP_PARALLELISM", 0, 0),
             inter_op=_whole(given, "SAGEMAKER_TFS_INTER_OP_PARALLELISM", 0, 0),
@@ -116,6 +132,8 @@ def parse_settings(
         workers=workers,
         port_range=_parse_port_range(given),
         batching=_batching(given),
+        gpu_fraction=fraction,
+        is_tfs=is_tfs,
         notices=tuple(notices),
         multi_model=_parse_multi_model(given),
     )
@@ -245,13 +263,14 @@ def _count_or_zero(given: Mapping[str, str], name: str) -> None:
     _whole(given, name, 0, 0)
 
 
-def _fraction(given: Mapping[str, str], name: str) -> None:
+def _fraction(given: Mapping[str, str], name: str) -> float:
     try:
-        is_fraction = 0 <= float(given[name]) < 1
+        fraction = float(given.get(name, "0.2"))
     except ValueError:
-        is_fraction = False
-    if not is_fraction:
+        fraction = -1.0
+    if not 0 <= fraction < 1:
         raise SettingsError(f"{name} must be a number from 0 to below 1, not {given[name]!r}.")
+    return fraction
 
 
 def _thread_list(given: Mapping[str, str], name: str) -> None:
@@ -274,7 +293,6 @@ _SCRIPT_ONLY: Mapping[str, str] = {
     _PORTS: "the model servers need no ports of their own",
 }
 _INERT: Mapping[str, tuple[Check, str]] = {
-    "SAGEMAKER_TFS_FRACTIONAL_GPU_MEM_MARGIN": (_fraction, "no GPU is used"),
     "SAGEMAKER_TFS_MAX_BATCH_SIZE": (_count, _NO_BATCHING),
     "SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS": (_count_or_zero, _NO_BATCHING),
     "SAGEMAKER_TFS_NUM_BATCH_THREADS": (_count, _NO_BATCHING),
@@ -293,6 +311,8 @@ _INERT: Mapping[str, tuple[Check, str]] = {
     ),
     "TF_DISABLE_POOL_ALLOCATOR": (_any, "this TensorFlow does not read it"),
 }
+# What TensorFlow Serving's own binary reads, or needs, and ours does not.
+_TFS_ONLY = frozenset({"OMP_NUM_THREADS", "TF_DISABLE_MKL", "TF_DISABLE_POOL_ALLOCATOR", _PORTS})
 _EFFECTIVE = frozenset(
     {
         "SAGEMAKER_BIND_TO_PORT",
@@ -304,6 +324,7 @@ _EFFECTIVE = frozenset(
         "SAGEMAKER_TFS_ENABLE_BATCHING",
         "SAGEMAKER_TFS_NGINX_LOGLEVEL",
         MULTI_MODEL,
+        _MARGIN,
     }
 )
 
@@ -325,10 +346,14 @@ def _worker_notices(given: Mapping[str, str], workers: WorkerSettings) -> list[s
     return notices
 
 
-def _notices(given: Mapping[str, str], *, is_on_port: bool, has_script: bool) -> list[str]:
+def _notices(
+    given: Mapping[str, str], *, is_on_port: bool, has_script: bool, is_tfs: bool
+) -> list[str]:
     notices = []
     is_gevent = given.get(_CLASS, "gevent").lower() == "gevent"
     for name, value in sorted(given.items()):
+        if is_tfs and name in _TFS_ONLY:
+            continue
         if name in _SCRIPT_ONLY:
             if not has_script:
                 reason = _SCRIPT_ONLY[name]
