@@ -30,7 +30,7 @@ demo-full: demo ## Play every chapter of the demonstration
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest
 
-clients: $(STAMP) ## Run the clients that others wrote (SDK v2 and v3, AWS CLI, JavaScript, Locust); one: CLIENT=aws_cli
+clients: $(STAMP) ## Run the clients that others wrote (SDK v2 and v3, AWS CLI, JavaScript, Locust, scikit-learn); one: CLIENT=aws_cli
 	@$(BIN)/python clients/run.py $(CLIENT)
 
 check: $(STAMP) ## Lint, types and format, without changing anything

@@ -2,9 +2,9 @@
 
 Each is a program as its user would write it for AWS, with nothing of Windtunnel in it, in an
 environment of its own under `.clients`; its lock file's hash is the stamp, so a second run builds
-nothing. (One plays an example besides, which finds the lab on PYTHONPATH.) One cloud serves them
-all at the same time. The home directory around them is a decoy with somebody else's AWS files, so
-whoever reads or writes the user's own fails.
+nothing. (One plays an example besides, which finds the lab on PYTHONPATH; another is an example.)
+One cloud serves them all at the same time. The home directory around them is a decoy with somebody
+else's AWS files, so whoever reads or writes the user's own fails.
 """
 
 import hashlib
@@ -107,6 +107,9 @@ LOCUST_FILES = (
         for name in ("distributed.sh", "locust_script.py")
     ),
 )
+SKLEARN_FILES = tuple(
+    HERE.parent / "examples" / "sklearn" / name for name in ("train.py", "serve.py")
+)
 # Each of the faults in `careless.sh` and `careless.py`.
 LOCUST_REMARKS = (
     "the run time '7sx' is none",
@@ -130,6 +133,12 @@ CLIENTS = (
         remarks=LOCUST_REMARKS,
         # The example's users are the lab's.
         variables={"PYTHONPATH": str(HERE.parent / "src")},
+    ),
+    # No client of AWS's: an example that runs as its README says, with packages of its own.
+    Client(
+        *("sklearn", build_python, "requirements.lock", "bash", "play.sh"),
+        files=SKLEARN_FILES,
+        variables={"WINDTUNNEL": f"{sys.executable} -m windtunnel"},
     ),
     Client("javascript", build_node, "package-lock.json", "node", "client.mjs"),
 )
