@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from windtunnel.serving import front
 from windtunnel.serving.children import Reports
-from windtunnel.serving.gpus import count_gpus
+from windtunnel.serving.gpus import choose_share, count_gpus
 from windtunnel.serving.leader import Leader, Listener, Role
 from windtunnel.serving.meters import Meter, MeterPlan
 from windtunnel.serving.models import Models, choose_models, list_files
@@ -183,6 +183,7 @@ def _server_role(number: int, setup: _Setup) -> Role:
         meters=_meters(setup, number),
         grpc_addresses=_grpc_addresses(setup.order, ports),
         batching=settings.batching,
+        gpu=choose_share(number, count_gpus(), settings.gpu_fraction),
     )
     return Role(
         name=f"model server {number}",

@@ -1,5 +1,7 @@
 """A container's environment: what it means, and what is said of what it cannot mean."""
 
+from dataclasses import replace
+
 import pytest
 
 from windtunnel.core import limits
@@ -111,6 +113,16 @@ def test_single_requests_are_logged_where_nginx_would(level: str, expected: bool
         ("SAGEMAKER_SAFE_PORT_RANGE", "9000"),
         ("SAGEMAKER_SAFE_PORT_RANGE", "9999-9000"),
         ("SAGEMAKER_TFS_FRACTIONAL_GPU_MEM_MARGIN", "1.5"),
+        ("SAGEMAKER_TFS_FRACTIONAL_GPU_MEM_MARGIN", "half"),
+        ("SAGEMAKER_TFS_FRACTIONAL_GPU_MEM_MARGIN", "nan"),
+        ("SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS", "-1"),
+        ("SAGEMAKER_TFS_NUM_BATCH_THREADS", "0"),
+        ("SAGEMAKER_TFS_MAX_ENQUEUED_BATCHES", "1e3"),
+        ("SAGEMAKER_GUNICORN_THREADS", "0"),
+        ("SAGEMAKER_GUNICORN_LOGLEVEL", "chatty"),
+        ("SAGEMAKER_GUNICORN_TIMEOUT_SECONDS", "30s"),
+        ("SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS", "0"),
+        ("WINDTUNNEL_MODEL_SERVER", "triton"),
         ("OMP_NUM_THREADS", "none"),
         # A malformed value is wrong even where it would have no effect.
         ("SAGEMAKER_TFS_MAX_BATCH_SIZE", "big"),
@@ -301,3 +313,73 @@ def test_what_no_worker_can_be_is_refused_by_name(name: str, value: str) -> None
     """A script must not run in another way than was asked for."""
     with pytest.raises(SettingsError, match=f"{name} must be .*{value}"):
         worker_settings(**{name: value})
+
+
+# Every variable of the original, with a value that is not its default.
+ORIGINALS = {
+    "SAGEMAKER_TFS_VERSION": "1.13",
+    "SAGEMAKER_BIND_TO_PORT": "8081",
+    "SAGEMAKER_SAFE_PORT_RANGE": "9000-9999",
+    "SAGEMAKER_TFS_NGINX_LOGLEVEL": "info",
+    "SAGEMAKER_TFS_DEFAULT_MODEL_NAME": "unet",
+    "SAGEMAKER_GUNICORN_WORKERS": "2",
+    "SAGEMAKER_GUNICORN_THREADS": "2",
+    "SAGEMAKER_GUNICORN_WORKER_CLASS": "gthread",
+    "SAGEMAKER_GUNICORN_LOGLEVEL": "debug",
+    "SAGEMAKER_GUNICORN_TIMEOUT_SECONDS": "31",
+    "SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS": "61",
+    "SAGEMAKER_TFS_INSTANCE_COUNT": "2",
+    "SAGEMAKER_TFS_INTER_OP_PARALLELISM": "1",
+    "SAGEMAKER_TFS_INTRA_OP_PARALLELISM": "1",
+    "SAGEMAKER_TFS_FRACTIONAL_GPU_MEM_MARGIN": "0.3",
+    "SAGEMAKER_TFS_WAIT_TIME_SECONDS": "299",
+    "OMP_NUM_THREADS": "2",
+    "SAGEMAKER_MULTI_MODEL_UNIVERSAL_BUCKET": "b",
+    "SAGEMAKER_MULTI_MODEL_UNIVERSAL_PREFIX": "p",
+    "SAGEMAKER_TFS_ENABLE_BATCHING": "true",
+    "SAGEMAKER_TFS_MAX_BATCH_SIZE": "9",
+    "SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS": "999",
+    "SAGEMAKER_TFS_NUM_BATCH_THREADS": "3",
+    "SAGEMAKER_TFS_MAX_ENQUEUED_BATCHES": "3",
+    "TF_DISABLE_MKL": "1",
+    "TF_DISABLE_POOL_ALLOCATOR": "1",
+}
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+@pytest.mark.parametrize("name", ORIGINALS)
+def test_each_of_the_originals_variables_changes_something_or_is_said(
+    name: str,
+    has_script: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """A tuning trial over a variable that silently does nothing would be wasted."""
+    default = parse_settings({}, is_on_port=True, has_script=has_script)
+    found = parse_settings({name: ORIGINALS[name]}, is_on_port=True, has_script=has_script)
+    said = [line for line in found.notices if line.startswith(f"{name}={ORIGINALS[name]} ")]
+
+    assert bool(said) or replace(found, notices=()) != replace(default, notices=())
+
+
+def test_the_margin_of_a_gpu_is_shared_out_as_in_the_original() -> None:
+    """Eight servers with the default margin get a tenth of the memory each."""
+    eight = {"SAGEMAKER_TFS_INSTANCE_COUNT": "8"}
+    margin = {"SAGEMAKER_TFS_FRACTIONAL_GPU_MEM_MARGIN": "0.4"}
+
+    assert parse_settings(eight, is_on_port=True, gpu_count=1).gpu_fraction == 0.1
+    assert parse_settings(eight | margin, is_on_port=True, gpu_count=2).gpu_fraction == 0.075
+    for environment, gpu_count, why in (
+        (eight | margin, 0, "no GPU is here"),
+        (margin, 1, "one model server has the GPU to itself"),
+    ):
+        settings = parse_settings(environment, is_on_port=True, gpu_count=gpu_count)
+        assert settings.gpu_fraction is None
+        assert settings.notices == (
+            f"SAGEMAKER_TFS_FRACTIONAL_GPU_MEM_MARGIN=0.4 has no effect: {why}.",
+        )
+
+
+def test_the_binary_reads_what_our_model_server_does_not() -> None:
+    """A notice that is wrong for `tensorflow_model_server` would mislead who tunes it."""
+    environment = {"WINDTUNNEL_MODEL_SERVER": "tfs", "OMP_NUM_THREADS": "2", "TF_DISABLE_MKL": "1"}
+
+    assert notices(**environment) == []

@@ -11,7 +11,7 @@ OMP_NUM_THREADS changes nothing.
 
 import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,19 @@ def configure(threads: Threads) -> None:
     """Set how many threads TensorFlow will start; only before its first operation."""
     tf.config.threading.set_intra_op_parallelism_threads(threads.intra_op)
     tf.config.threading.set_inter_op_parallelism_threads(threads.inter_op)
+
+
+def share_gpus(fraction: float, totals_mib: Sequence[int]) -> str | None:
+    """Let this process have so much of each GPU's memory; return why it cannot be done."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return "this TensorFlow uses no GPU"
+    if len(gpus) > len(totals_mib):
+        return "how much memory the GPU has is not known"
+    for gpu, total_mib in zip(gpus, totals_mib, strict=False):
+        limit = tf.config.LogicalDeviceConfiguration(memory_limit=int(total_mib * fraction))
+        tf.config.set_logical_device_configuration(gpu, [limit])
+    return None
 
 
 class TensorFlowEngine:

@@ -24,6 +24,7 @@ from windtunnel.serving import tfs_api
 from windtunnel.serving.children import Reports
 from windtunnel.serving.engines.engine import Threads as EngineThreads
 from windtunnel.serving.errors import ServingError
+from windtunnel.serving.gpus import WHOLE, GpuShare, read_memory_mib
 from windtunnel.serving.meters import Meter, MeterPlan
 from windtunnel.serving.models import Models
 from windtunnel.serving.modelserver.batch_queues import BatchRules
@@ -54,6 +55,7 @@ class ServerPlan:
     # Where TensorFlow Serving's gRPC API is served besides: HOST:PORT each.
     grpc_addresses: Sequence[str] = ()
     batching: Batching | None = None
+    gpu: GpuShare = WHOLE
 
 
 def run_model_server(plan: ServerPlan, reports: Reports, lifeline: int) -> int:
@@ -85,6 +87,7 @@ def _load(plan: ServerPlan, meter: Meter) -> ServedModels:
     from windtunnel.serving.engines import tensorflow
 
     tensorflow.configure(plan.engine_threads)
+    _share_gpu(plan.gpu)
     if plan.batching is None:
         return ServedModels(plan.models, plan.directory, tensorflow.TensorFlowEngine)
     batcher = Batcher(
@@ -96,6 +99,21 @@ def _load(plan: ServerPlan, meter: Meter) -> ServedModels:
         return BatchingEngine(tensorflow.TensorFlowEngine(directory), batcher, name)
 
     return ServedModels(plan.models, plan.directory, load)
+
+
+def _share_gpu(share: GpuShare) -> None:
+    from windtunnel.serving.engines import tensorflow
+
+    if share.number is not None:
+        # Read when TensorFlow looks for GPUs, which it has not yet.
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(share.number)
+    if share.fraction is None:
+        return
+    obstacle = tensorflow.share_gpus(share.fraction, read_memory_mib(share.number))
+    if obstacle is None:
+        logger.info("of the GPU's memory this model server has %g", share.fraction)
+    else:
+        logger.warning("SAGEMAKER_TFS_FRACTIONAL_GPU_MEM_MARGIN has no effect: %s.", obstacle)
 
 
 def _batch_rules(batching: Batching) -> BatchRules:

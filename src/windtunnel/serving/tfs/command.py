@@ -85,10 +85,9 @@ def choose_words(
     return words
 
 
-def choose_environment(number: int, gpu_count: int, given: Sequence[str]) -> dict[str, str]:
+def choose_environment(gpu_number: int | None, given: Sequence[str]) -> dict[str, str]:
     """Return the variables that one server gets besides those the container has."""
     environment = {} if "OMP_NUM_THREADS" in given else {"OMP_NUM_THREADS": "1"}
-    if gpu_count > 1:
-        # One GPU each, in turn.
-        environment["CUDA_VISIBLE_DEVICES"] = str(number % gpu_count)
+    if gpu_number is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = str(gpu_number)
     return environment

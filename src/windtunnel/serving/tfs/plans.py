@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from windtunnel.serving.errors import SettingsError
-from windtunnel.serving.gpus import count_gpus
+from windtunnel.serving.gpus import choose_share, count_gpus
 from windtunnel.serving.meters import MeterPlan
 from windtunnel.serving.models import Models
 from windtunnel.serving.modelserver.process import core_count
@@ -61,7 +61,9 @@ def make_plans(
             words=command.choose_words(
                 program, settings, files, grpc_port or pair.grpc_port, pair.rest_port
             ),
-            environment=command.choose_environment(number, count_gpus(), list(environment)),
+            environment=command.choose_environment(
+                choose_share(number, count_gpus(), settings.gpu_fraction).number, list(environment)
+            ),
             statuses=[
                 f"http://{HOST}:{pair.rest_port}/v1/models/{name}" for name in models.by_name
             ],
