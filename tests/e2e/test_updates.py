@@ -11,6 +11,9 @@ from typing import Any, Self
 import pytest
 from botocore.exceptions import ClientError
 from tests.e2e.play import IMAGE, ROLE, Client, Maker, invoke
+from tests.serving.harness import request, wait_until
+
+from windtunnel.cli.cloud_process import CloudProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 
@@ -154,6 +157,50 @@ def test_no_request_is_lost_while_an_endpoint_is_scaled(client: Client, make: Ma
 
     assert caller.failures == []
     assert counts == [3, 1]
+
+
+# A lone request waits so long for others to share its batch, which do not come.
+_SLOW = {
+    "SAGEMAKER_TFS_ENABLE_BATCHING": "true",
+    "SAGEMAKER_TFS_BATCH_TIMEOUT_MICROS": "2000000",
+}
+
+
+@pytest.mark.parametrize("change", ["scaled in", "deleted"])
+def test_what_an_instance_has_in_hand_is_answered_before_it_ends(
+    cloud: CloudProcess, client: Client, make: Maker, archives: Path, change: str
+) -> None:
+    """A slow inference that was taken is answered, whatever becomes of its instance."""
+    name = make.tensorflow(archives / "half_plus_two.tar.gz", _SLOW, count=2)
+    answers: list[Any] = []
+    clients = [
+        threading.Thread(target=lambda: answers.append(invoke(client, name, {"instances": [1.0]})))
+        for _ in range(2)
+    ]
+    for each in clients:
+        each.start()
+
+    def counts_in_hand() -> list[str]:
+        # One in each instance: the router sends to the one that has the fewest.
+        lines = request(cloud.url, "GET", "/metrics").body.decode().splitlines()
+        wanted = "windtunnel_invocations_in_flight"
+        mine = [line for line in lines if line.startswith(wanted) and name in line]
+        return [line.rpartition(" ")[2] for line in mine]
+
+    wait_until(lambda: counts_in_hand() == ["1.0", "1.0"], "both requests to be in hand")
+    if change == "deleted":
+        make.delete(name)
+    else:
+        sagemaker = client("sagemaker")
+        sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName=name,
+            DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 1}],
+        )
+        _in_service(client, name)
+    for each in clients:
+        each.join()
+
+    assert answers == [{"predictions": [2.5]}] * 2
 
 
 def test_weights_and_targets_decide_which_variant_answers(client: Client, make: Maker) -> None:
