@@ -110,6 +110,12 @@ def parse_settings(
     workers = _parse_workers(given, has_script=has_script)
     count = _whole(given, "SAGEMAKER_TFS_INSTANCE_COUNT", 1, 1, limits.MODEL_SERVER_COUNT_MAX)
     is_tfs = _choice(given, MODEL_SERVER, ("windtunnel", "tfs"), "windtunnel") == "tfs"
+    multi_model = _parse_multi_model(given)
+    if is_tfs and multi_model is not None:
+        raise SettingsError(
+            f"{MODEL_SERVER}=tfs does not go with {MULTI_MODEL}=true: many models are served by "
+            "Windtunnel's own model server."
+        )
     fraction = choose_fraction(_fraction(given, _MARGIN), count, gpu_count)
     notices = _notices(given, is_on_port=is_on_port, has_script=has_script, is_tfs=is_tfs)
     if fraction is None and _MARGIN in given:
@@ -135,7 +141,7 @@ def parse_settings(
         gpu_fraction=fraction,
         is_tfs=is_tfs,
         notices=tuple(notices),
-        multi_model=_parse_multi_model(given),
+        multi_model=multi_model,
     )
 
 

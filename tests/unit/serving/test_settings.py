@@ -147,6 +147,13 @@ def test_modes_that_are_not_here_are_refused() -> None:
         parse_settings(environment, is_on_port=True)
 
 
+def test_many_models_are_not_served_by_tensorflow_servings_binary() -> None:
+    """Ignored, the wish would be measured as if it had been met."""
+    environment = {"SAGEMAKER_MULTI_MODEL": "true", "WINDTUNNEL_MODEL_SERVER": "tfs"}
+    with pytest.raises(SettingsError, match="does not go with SAGEMAKER_MULTI_MODEL"):
+        parse_settings(environment, is_on_port=True)
+
+
 def test_many_models_have_the_originals_ports_and_time() -> None:
     """A platform is told 507 where it would be on SageMaker, and 408 before it gives up itself."""
 
