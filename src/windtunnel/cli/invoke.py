@@ -26,9 +26,10 @@ def invoke(
     """
     from windtunnel.lab import invocation
     from windtunnel.lab.order import check_endpoint_name
-    from windtunnel.lab.payload import read_payload
+    from windtunnel.lab.payload import check_header, read_payload
 
     check_endpoint_name(endpoint_name)
+    check_header("--accept", accept)
     body = read_payload(payload, content_type)
     target = where.open()
     answer = invocation.invoke(target, endpoint_name, body, accept)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _PANEL = "Where else to look"
 # Locust's own.
 _UI_PORT = 8089
+# Nobody else's business.
+_WEB_HOST = "127.0.0.1"
 
 UiOption = Annotated[
     bool,
@@ -23,15 +25,23 @@ UiOption = Annotated[
     ),
 ]
 UiPortOption = Annotated[
-    int, typer.Option("--ui-port", metavar="P", help="Where it is.", rich_help_panel=_PANEL)
+    int | None,
+    typer.Option(
+        "--ui-port",
+        metavar="P",
+        help=f"The page's port; else {_UI_PORT}.",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
 ]
 WebHostOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--web-host",
         metavar="ADDRESS",
-        help="The address that --ui and --prometheus listen on.",
+        help=f"The address that --ui and --prometheus listen on; else {_WEB_HOST}.",
         rich_help_panel=_PANEL,
+        show_default=False,
     ),
 ]
 PrometheusOption = Annotated[
@@ -72,8 +82,8 @@ class Looks:
     """Where else a run can be looked at."""
 
     ui: UiOption = False
-    ui_port: UiPortOption = _UI_PORT
-    web_host: WebHostOption = "127.0.0.1"
+    ui_port: UiPortOption = None
+    web_host: WebHostOption = None
     prometheus: PrometheusOption = None
     csv: CsvOption = None
     html: HtmlOption = None
@@ -82,12 +92,26 @@ class Looks:
         """Return them, once it is known that they can be there."""
         from windtunnel.lab.load.outlets import Outlets
 
+        self._check()
+        ui_port = _UI_PORT if self.ui_port is None else self.ui_port
         found = Outlets(
-            host=self.web_host,
-            ui_port=self.ui_port if self.ui else None,
+            host=_WEB_HOST if self.web_host is None else self.web_host,
+            ui_port=ui_port if self.ui else None,
             prometheus_port=self.prometheus,
             csv_prefix=self.csv,
             html=None if self.html is None else str(self.html.absolute()),
         )
         found.check()
         return found
+
+    def _check(self) -> None:
+        """Refuse words without what they are about, and ports that are none."""
+        from windtunnel.core.errors import UsageError
+
+        if self.ui_port is not None and not self.ui:
+            raise UsageError("--ui-port means nothing without --ui: leave it out.")
+        if self.web_host is not None and not self.ui and self.prometheus is None:
+            raise UsageError("--web-host means nothing without --ui or --prometheus: leave it out.")
+        for word, port in (("--ui-port", self.ui_port), ("--prometheus", self.prometheus)):
+            if port is not None and not 0 < port < 2**16:
+                raise UsageError(f"{word} is a number from 1 to 65535.")

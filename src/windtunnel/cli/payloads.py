@@ -44,6 +44,7 @@ class What:
 
     def read(self) -> "Sequence[Payload]":
         """Return the payloads, or say what cannot be sent."""
-        from windtunnel.lab.payload import read_payloads
+        from windtunnel.lab.payload import check_header, read_payloads
 
+        check_header("--accept", self.accept)
         return read_payloads(self.payload or [], self.payload_lines, self.content_type)

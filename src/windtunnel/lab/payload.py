@@ -20,6 +20,8 @@ _CONTENT_TYPES = {
 }
 # `FILE:3` is sent three times as often as a file without.
 _WEIGHTED = re.compile(r"(.+):(\d+(?:\.\d+)?)")
+# What a header can carry: anything else would be another header, or bytes that nobody agrees on.
+_HEADER_VALUE = re.compile(r"[ -~]*[!-~][ -~]*")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Payload:
 
 def read_payload(path: Path, content_type: str | None = None) -> Payload:
     """Return a file's bytes as a request's body, or say why they cannot be one."""
+    check_header("content type", content_type)
     body = _read(path, "payload", limits.INVOKE_BODY_BYTES_MAX + 1)
     return _payload(str(path.absolute()), body, content_type or content_type_of(path))
 
@@ -49,6 +52,7 @@ def read_payloads(
     for each file in it, and its weight is shared among them. `lines` is a file of which each line
     is a body of its own.
     """
+    check_header("content type", content_type)
     found: list[Payload] = []
     size = 0
     for payload in _each(words, lines, content_type):
@@ -67,6 +71,14 @@ def content_type_of(path: Path) -> str:
     JSON, because that is what SageMaker's TensorFlow container takes a request without a type for.
     """
     return _CONTENT_TYPES.get(path.suffix.lower(), "application/json")
+
+
+def check_header(name: str, value: str | None) -> None:
+    """Refuse what cannot be sent as a header's value."""
+    if value is not None and not _HEADER_VALUE.fullmatch(value):
+        raise UsageError(
+            f"The {name} {value!r} cannot be sent: a header is one line of printable ASCII."
+        )
 
 
 def _each(words: Sequence[str], lines: Path | None, content_type: str | None) -> Iterator[Payload]:

@@ -6,7 +6,7 @@ import pytest
 
 from windtunnel.core import limits
 from windtunnel.core.errors import UsageError
-from windtunnel.lab.payload import read_payloads
+from windtunnel.lab.payload import check_header, read_payload, read_payloads
 
 
 def _file(path: Path, body: bytes = b"body") -> Path:
@@ -125,3 +125,23 @@ def test_a_body_that_invoke_endpoint_does_not_take_is_named(
 
     with pytest.raises(UsageError, match=r"l\.jsonl:2 has more than 3 bytes"):
         read_payloads([], _file(tmp_path / "l.jsonl", b"1\n2222\n"))
+
+
+@pytest.mark.parametrize("value", ["a\nX-Evil: 1", "text/csv\r", "é", " ", "text\tcsv", "a\x7f"])
+def test_what_is_no_header_is_refused_before_it_is_sent(tmp_path: Path, value: str) -> None:
+    """A line's end would be a header nobody asked for; other letters each server reads its way."""
+    file = _file(tmp_path / "a.json")
+
+    for refuse in (
+        lambda: read_payloads([str(file)], None, value),
+        lambda: read_payload(file, value),
+        lambda: check_header("--accept", value),
+    ):
+        with pytest.raises(UsageError, match="one line of printable ASCII"):
+            refuse()
+
+
+def test_a_header_may_have_parameters() -> None:
+    """`text/csv; charset=utf-8` is what many models want to be told."""
+    check_header("--accept", "text/csv; charset=utf-8, */*;q=0.5")
+    check_header("--accept", None)

@@ -21,7 +21,7 @@ from windtunnel.lab.load.caller import caller_of
 from windtunnel.lab.load.connection import Address, Connection
 from windtunnel.lab.load.locust_feed import FailedInvocationError, feed_of
 from windtunnel.lab.load.request import SignedRequest
-from windtunnel.lab.payload import read_payload
+from windtunnel.lab.payload import check_header, read_payload
 
 if TYPE_CHECKING:
     from windtunnel.lab.target import TargetOptions
@@ -120,6 +120,7 @@ def _prepared(
 ) -> SignedRequest:
     """Return the request that all users of this process share."""
     caller = caller_of(options)
+    check_header("accepted type", accept)
     payload = read_payload(path, content_type)
     request = SignedRequest(
         url=caller.url,

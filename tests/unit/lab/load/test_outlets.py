@@ -130,6 +130,28 @@ def test_what_cannot_be_written_or_listened_on_is_refused_first(
     assert not (tmp_path / "run" / "summary.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--ui", "--ui-port", 99999), "--ui-port is a number from 1 to 65535"),
+        (("--prometheus", 0), "--prometheus is a number from 1 to 65535"),
+        (("--ui-port", 8089), "--ui-port means nothing without --ui"),
+        (("--web-host", "0.0.0.0"), "--web-host means nothing without --ui or --prometheus"),  # noqa: S104
+    ],
+)
+def test_servers_that_cannot_be_meant_are_refused(
+    windtunnel: "Command", payload_file: Path, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    """Who names a port and forgets --ui waits for a page that never comes."""
+    ran = windtunnel(
+        *("load", "unet", "--payload", payload_file, "--users", 1, "--duration", "1s"),
+        *("--out", tmp_path / "run", *words),
+    )
+
+    assert ran.code == 2
+    assert said in ran.err
+
+
 def _rows(path: Path) -> list[dict[str, str]]:
     with path.open() as file:
         return list(csv.DictReader(file))
