@@ -1,5 +1,6 @@
 """The options of `windtunnel load` that say which processes, on which hosts, send the load."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 _PANEL = "Load processes and hosts"
 # Locust's own.
 _PORT = 5557
+# What --master is for: workers come from other hosts.
+_EVERYWHERE = "0.0.0.0"  # noqa: S104
 
 ProcessesOption = Annotated[
     int | None,
@@ -44,12 +47,14 @@ WorkersOption = Annotated[
     ),
 ]
 BindHostOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--bind-host",
         metavar="ADDRESS",
-        help="With --master: the address of this machine that workers connect to.",
+        help="With --master: the address of this machine that workers connect to; else all of "
+        "them.",
         rich_help_panel=_PANEL,
+        show_default=False,
     ),
 ]
 WorkersTimeoutOption = Annotated[
@@ -57,8 +62,9 @@ WorkersTimeoutOption = Annotated[
     typer.Option(
         "--workers-timeout",
         metavar="T",
-        help=f"With --master: how long to wait for all workers; else "
-        f"{limits.LOAD_WORKERS_TIMEOUT_S:.0f}s.",
+        help="How long a --master waits for all workers, and a --worker for its master; else "
+        f"{limits.LOAD_WORKERS_TIMEOUT_S:.0f}s. A worker that is given it waits for its master's "
+        "name, too.",
         rich_help_panel=_PANEL,
         show_default=False,
     ),
@@ -83,12 +89,13 @@ MasterHostOption = Annotated[
     ),
 ]
 MasterPortOption = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--master-port",
         metavar="P",
-        help="The port at which workers join.",
+        help=f"The port at which workers join; else {_PORT}.",
         rich_help_panel=_PANEL,
+        show_default=False,
     ),
 ]
 
@@ -100,11 +107,11 @@ class Hosts:
     processes: ProcessesOption = None
     master: MasterOption = False
     workers: WorkersOption = None
-    bind_host: BindHostOption = "0.0.0.0"  # noqa: S104 - what --master is for
+    bind_host: BindHostOption = None
     workers_timeout: WorkersTimeoutOption = None
     worker: WorkerOption = False
     master_host: MasterHostOption = None
-    master_port: MasterPortOption = _PORT
+    master_port: MasterPortOption = None
 
     def check(self) -> None:
         """Refuse words that do not go together."""
@@ -123,13 +130,34 @@ class Hosts:
                 "--processes are a worker's: a master sends nothing. Start a `windtunnel load "
                 "--worker --master-host localhost` beside it."
             )
-        if not self.master:
-            given = {"--workers": self.workers, "--workers-timeout": self.workers_timeout}
-            for name, value in given.items():
-                if value is not None:
-                    raise UsageError(f"{name} goes with --master.")
-        if not 0 < self.master_port < 2**16:
+        self._check_others()
+
+    def _check_others(self) -> None:
+        """Refuse words without the one that they go with."""
+        from windtunnel.core.errors import UsageError
+
+        given = {"--workers": self.workers, "--bind-host": self.bind_host}
+        if not self.master and (name := _named(given)):
+            raise UsageError(f"{name} goes with --master.")
+        given = {"--workers-timeout": self.workers_timeout, "--master-port": self.master_port}
+        if not self.master and not self.worker and (name := _named(given)):
+            raise UsageError(f"{name} goes with --master or --worker.")
+        if not 0 < self.port < 2**16:
             raise UsageError("--master-port is a number from 1 to 65535.")
+
+    @property
+    def port(self) -> int:
+        """Where workers join."""
+        return _PORT if self.master_port is None else self.master_port
+
+    @property
+    def patience_s(self) -> float:
+        """How long a master waits for its workers, and a worker for its master."""
+        from windtunnel.lab.quantities import parse_duration
+
+        if self.workers_timeout is None:
+            return limits.LOAD_WORKERS_TIMEOUT_S
+        return parse_duration(self.workers_timeout, "--workers-timeout")
 
     @property
     def count(self) -> int:
@@ -147,14 +175,17 @@ class Hosts:
         from windtunnel.core.errors import NotReadyError
         from windtunnel.lab.load import ports
         from windtunnel.lab.load.plan import Listening
-        from windtunnel.lab.quantities import parse_duration
 
         if not self.master:
             return None
-        patience_s = limits.LOAD_WORKERS_TIMEOUT_S
-        if self.workers_timeout is not None:
-            patience_s = parse_duration(self.workers_timeout, "--workers-timeout")
-        why = ports.refusal(self.bind_host, self.master_port)
+        patience_s = self.patience_s
+        host = _EVERYWHERE if self.bind_host is None else self.bind_host
+        why = ports.refusal(host, self.port)
         if why is not None:
             raise NotReadyError(why)
-        return Listening(self.bind_host, self.master_port, patience_s)
+        return Listening(host, self.port, patience_s)
+
+
+def _named(words: Mapping[str, object]) -> str:
+    """Return the first of the words that was given, or nothing."""
+    return next((name for name, value in words.items() if value is not None), "")

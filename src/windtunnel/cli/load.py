@@ -116,6 +116,7 @@ def load(
 
     hosts.check()
     if hosts.worker:
+        work.refuse_others(what, when, gate, looks, safe, out=out, slo=slo, json=as_json)
         work.serve(hosts, where, endpoint_name)
     if endpoint_name is None or out is None:
         raise UsageError("Name the ENDPOINT, and the directory of the run: --out DIR.")

@@ -1,15 +1,17 @@
-"""A load process: `python -m windtunnel.lab.load.generator ROLE FD [HOST PORT ENDPOINT]`.
+"""A load process: `python -m …load.generator ROLE FD [HOST PORT ENDPOINT [PATIENCE]]`.
 
 ROLE is `local` (head and only node in one), `master` (the head; tells the port it listens on) or
-`worker` (a node; HOST and PORT are its master's, which gives it its orders; ENDPOINT is the one it
-means to send to, or nothing). What a head needs, or a worker's credentials, come as the first line
-through the descriptor FD, new credentials as further lines; what it has to tell goes to stdout, one
-JSON object a line. It is started anew, never forked: importing Locust patches the whole process.
+`worker` (a node; HOST and PORT are its master's, which gives it its orders and may take PATIENCE
+seconds to come; ENDPOINT is the one it means to send to, or nothing). What a head needs, or a
+worker's credentials, come as the first line through the descriptor FD, new credentials as further
+lines; what it has to tell goes to stdout, one JSON object a line. It is started anew, never forked:
+importing Locust patches the whole process.
 """
 
 import gc
 import json
 import logging
+import math
 import os
 import resource
 import signal
@@ -24,6 +26,7 @@ import gevent
 import locust
 from gevent.fileobject import FileObjectPosix
 from gevent.socket import wait_read
+from locust import runners
 from locust.env import Environment
 from locust.exception import RPCError
 from locust.runners import MasterRunner, Runner
@@ -44,6 +47,9 @@ from windtunnel.lab.loopback import is_loopback
 _NICENESS = -5
 # As long as Locust's master waits after it said goodbye.
 _GOODBYE_S = 0.5
+# Locust's tries call each other, and Python lets a thousand calls do that. Of fewer each takes
+# longer, which costs nothing: a greeting that was sent is delivered as soon as a master comes.
+_CONNECT_TRIES_MAX = 60
 
 
 def main(arguments: list[str]) -> int:
@@ -73,14 +79,16 @@ def main(arguments: list[str]) -> int:
 def _run_worker(
     environment: Environment, first: str, lines: Iterator[str], words: list[str]
 ) -> int:
-    host, port, endpoint_name = words
+    # Locust's own patience will do for a master on this machine.
+    host, port, endpoint_name, *patience = words
     # Ctrl-C is the head's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     credentials = sigv4.Credentials(**json.loads(first))
+    if patience:
+        _be_patient(float(patience[0]))
     try:
         runner = environment.create_worker_runner(host, int(port))
     except ConnectionError:
-        # Locust has tried for minutes.
         _tell({"event": "alone"})
         return 1
     nodes: list[Node] = []
@@ -114,6 +122,14 @@ def _run_worker(
     elif not refusals:
         _tell({"event": "dismissed"})
     return 1
+
+
+def _be_patient(patience_s: float) -> None:
+    """Have Locust try for so long to reach its master; it has no other door for that."""
+    tries = max(1, min(_CONNECT_TRIES_MAX, math.ceil(patience_s / runners.CONNECT_TIMEOUT)))
+    runners.CONNECT_TIMEOUT = patience_s / tries  # type: ignore[assignment]
+    # The first one is none to Locust.
+    runners.CONNECT_RETRY_COUNT = tries - 1
 
 
 def _unreachable(url: str, master_host: str) -> str | None:

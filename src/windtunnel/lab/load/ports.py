@@ -1,4 +1,4 @@
-"""Whether a port can be listened on, asked before somebody else's server is."""
+"""Whether a port can be listened on, and a host be found, asked before others find out."""
 
 import errno
 import socket
@@ -21,6 +21,16 @@ def refusal(host: str, port: int) -> str | None:
     elif error.errno == errno.EACCES:
         advice = "Name a --master-port above 1023, for master and workers."
     return f"Workers cannot join at {host}:{port}: {_why(error)}. {advice}"
+
+
+def unknown(host: str) -> str | None:
+    """Return why a host's name leads nowhere, if so."""
+    try:
+        socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        # What cannot be a name at all is refused by its encoding.
+        return _why(error) if isinstance(error, OSError) else "it is no name of a host"
+    return None
 
 
 def _trouble(host: str, port: int) -> OSError | None:

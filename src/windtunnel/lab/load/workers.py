@@ -15,8 +15,11 @@ from typing import Any
 
 from windtunnel.core import limits
 from windtunnel.lab.load.processes import LoadProcesses, Signer
+from windtunnel.lab.quantities import format_duration
 
 _REFUSED, _INTERRUPTED = 4, 130
+# Between two signs of life of a worker that waits. Guess.
+_REMINDER_PERIOD_S = 30.0
 
 
 class Workers:
@@ -30,6 +33,7 @@ class Workers:
         count: int,
         *,
         endpoint_name: str | None,
+        patience_s: float = limits.LOAD_WORKERS_TIMEOUT_S,
         say: Callable[[str], None],
     ) -> None:
         self._processes = LoadProcesses(signer)
@@ -38,6 +42,8 @@ class Workers:
         self._count = count
         # The endpoint that this host means to send to; None: whichever the master names.
         self._endpoint_name = endpoint_name
+        # How long the master may take to come.
+        self._patience_s = patience_s
         self._say = say
         self._said: set[str] = set()
         self._requests = 0
@@ -53,9 +59,12 @@ class Workers:
     async def _run(self) -> int:
         place = f"{self._host}:{self._port}"
         self._tell(f"working for the master at {place}; waiting until it is there")
-        renewing = asyncio.create_task(self._processes.renew())
+        beside = [
+            asyncio.create_task(self._processes.renew()),
+            asyncio.create_task(self._remind(place)),
+        ]
         credentials = json.dumps(asdict(self._processes.credentials))
-        words = (self._host, str(self._port), self._endpoint_name or "")
+        words = (self._host, str(self._port), self._endpoint_name or "", str(self._patience_s))
         try:
             started = [
                 await self._processes.start("worker", credentials, *words)
@@ -66,7 +75,8 @@ class Workers:
                 loop.add_signal_handler(number, self._interrupt, started)
             await asyncio.gather(*(self._follow(process) for process in started))
         finally:
-            renewing.cancel()
+            for task in beside:
+                task.cancel()
             await self._processes.stop()
         if self._is_interrupted:
             left = "the master has what was measured so far, and calls it invalid"
@@ -78,6 +88,16 @@ class Workers:
         for line in self._processes.complaint().strip().splitlines():
             self._say(line)
         return _REFUSED
+
+    async def _remind(self, place: str) -> None:
+        """Say now and then that no master has come yet."""
+        waited_s = 0.0
+        while not self._is_enlisted:
+            await asyncio.sleep(_REMINDER_PERIOD_S)
+            waited_s += _REMINDER_PERIOD_S
+            if not self._is_enlisted and not self._explained:
+                waited, whole = format_duration(waited_s), format_duration(self._patience_s)
+                self._tell(f"no master at {place} yet: waiting for {waited} of {whole}")
 
     async def _follow(self, process: Process) -> None:
         assert process.stdout is not None
@@ -100,7 +120,10 @@ class Workers:
         elif name == "refused":
             self._tell(f"turned away: {event['why']}")
         elif name == "alone":
-            self._tell(f"no master answered at {self._host}:{self._port}: gave up")
+            self._tell(
+                f"no master answered at {self._host}:{self._port} within "
+                f"{format_duration(self._patience_s)}: gave up"
+            )
         elif name == "dismissed":
             self._tell("the master ended before this worker was through")
         elif name == "orphaned":

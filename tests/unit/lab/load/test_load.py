@@ -259,6 +259,12 @@ def test_too_few_requests_are_not_a_pass(
         (["--users", "1", "--duration", "1s", "--master"], "how many --workers"),
         (["--users", "1", "--duration", "1s", "--workers", "2"], "--workers goes with --master"),
         (["--worker"], "--worker needs the --master-host"),
+        (
+            ["--worker", "--master-host", "x", "--users", "1"],
+            "--payload and --users and --out mean nothing with --worker",
+        ),
+        (["--worker", "--master-host", "x", "--bind-host", "y"], "--bind-host goes with --master"),
+        (["--users", "1", "--duration", "1s", "--master-port", "1"], "goes with --master or --w"),
         (["--users", "2", "--duration", "1s", "--master", "--workers", "3"], "lower --workers"),
         (["--stages", "1s:1", "--trace", "x"], "--stages and --trace are two kinds"),
         (["--rate", "1"], "--rate needs a --duration"),

@@ -3,12 +3,12 @@
 There are no clocks by namespace, so a worker whose clock is wrong is played by a small program.
 """
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,27 +157,34 @@ def test_a_worker_that_means_another_endpoint_sends_nothing_and_both_sides_say_s
     assert "InvokeEndpoint" not in aws.actions()
 
 
-def test_a_worker_that_finds_no_master_gives_up_in_a_sentence(port: int) -> None:
-    """A wrong address is found out by whoever reads the worker's log, not Locust's source."""
-    # Locust would try for five minutes.
-    code = f"""
-import os, json
-import locust.runners
-locust.runners.CONNECT_RETRY_COUNT = 1
-locust.runners.CONNECT_TIMEOUT = 0.1
-from windtunnel.lab.load import generator
-read_end, write_end = os.pipe()
-keys = dict(access_key_id="A", secret_access_key="s", session_token=None)
-os.write(write_end, (json.dumps(keys) + "\\n").encode())
-raise SystemExit(generator.main(["worker", str(read_end), "127.0.0.1", "{port}", ""]))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
+def test_a_worker_that_finds_no_master_says_that_it_waits_and_gives_up_when_told_to(
+    windtunnel: "Command", aws: "FakeAws", port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong port is found out by whoever reads the worker's log, not by an hour of silence."""
+    monkeypatch.setattr("windtunnel.lab.load.workers._REMINDER_PERIOD_S", 2.0)
+
+    began_s = time.monotonic()
+    ran = windtunnel(
+        *("load", "--worker", "--master-host", "127.0.0.1", "--master-port", port),
+        *("--workers-timeout", "3s"),
     )
 
-    assert done.returncode == 1, done.stderr
-    assert json.loads(done.stdout) == {"event": "alone"}
-    assert "Traceback" not in done.stderr
+    assert ran.code == 4, ran.err
+    assert f"no master at 127.0.0.1:{port} yet: waiting for 2 s of 3 s" in ran.err
+    assert f"no master answered at 127.0.0.1:{port} within 3 s: gave up" in ran.err
+    assert "Traceback" not in ran.err
+    assert 3 <= time.monotonic() - began_s < 30
+
+
+@pytest.mark.parametrize("name", ["nohost.invalid", "no..host"])
+def test_a_master_whose_name_leads_nowhere_is_refused_at_once(
+    windtunnel: "Command", name: str
+) -> None:
+    """A typing mistake must not look like a master that is late."""
+    ran = windtunnel("load", "--worker", "--master-host", name)
+
+    assert ran.code == 4
+    assert f"--master-host {name} is no host that is known" in ran.err
 
 
 @dataclass
