@@ -20,7 +20,9 @@ UiOption = Annotated[
     typer.Option(
         "--ui",
         help="Show the run in Locust's web page while it goes on, with latency counted from when "
-        "requests were due. Its stop button ends the run, which is kept.",
+        "requests were due. Like --csv and --html it has what counts, nothing of the warm-up. Its "
+        "users are the load processes where load comes at a rate. Its stop button ends the run, "
+        "which is kept.",
         rich_help_panel=_PANEL,
     ),
 ]

@@ -47,6 +47,7 @@ class _Columns:
             size=np.array(self.size),
             failure=np.array(self.failure),
             ended_s=np.array(self.ended_s) + epoch_offset_s,
+            fractions_below_ms=locust_stats.FRACTIONS_BELOW_MS_IF_CUT,
         )
 
 

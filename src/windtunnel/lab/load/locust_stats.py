@@ -5,8 +5,10 @@ becomes a few additions: 0.4 µs each, the collecting included (2026-11-25). Imp
 imports Locust, which patches the process: only load processes and locustfiles do that.
 
 Rule: what a batch leaves in the statistics is what one event a request would have left, but for the
-rounding of response times: Locust keeps two significant digits of them, here they have three. They
-stay whole milliseconds: Locust's tables and CSV files cut off what is behind the point.
+rounding of response times: Locust keeps two significant digits of whole milliseconds, here there
+are three. Its code takes fractions, and its page and medians show them; but the percentiles in its
+table and its CSV files are cut off at the point. Where it is Locust that writes those, milliseconds
+are whole again as soon as that loses less than the cut would.
 """
 
 from collections.abc import Sequence
@@ -21,8 +23,13 @@ if TYPE_CHECKING:
 
     Column = np.ndarray[tuple[int], np.dtype[Any]]
 
-# Digits of a response time that are kept, and the least time that has more: 1,000 ms.
+# Digits of a response time that are kept.
 _DIGITS = 3
+# Below so many milliseconds three digits need a fraction.
+FRACTIONS_BELOW_MS = 100.0
+# And below so many a fraction is worth that Locust's own CSV files cut it off: rounded to whole
+# milliseconds, as from here on, a time is off by 5% at most.
+FRACTIONS_BELOW_MS_IF_CUT = 10.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,8 @@ class Batch:
     failure: "Column"
     # When each ended, in seconds since the epoch.
     ended_s: "Column"
+    # Response times from here on are whole milliseconds.
+    fractions_below_ms: float = FRACTIONS_BELOW_MS
 
 
 def add(
@@ -52,12 +61,15 @@ def add(
             _add_error(stats, StatsError(method, name, kinds[number - 1]), count, ended_s)
 
 
-def kept_ms(latency_s: "Column") -> "Column":
-    """Return latencies as they are kept: whole milliseconds of three significant digits."""
-    whole_ms = np.rint(latency_s * 1000)
-    digits = np.floor(np.log10(np.maximum(whole_ms, 1))) + 1
-    step = 10.0 ** np.maximum(digits - _DIGITS, 0)
-    return np.asarray(np.rint(whole_ms / step) * step, dtype=np.int64)
+def kept_ms(latency_s: "Column", fractions_below_ms: float = FRACTIONS_BELOW_MS) -> "Column":
+    """Return latencies as they are kept: milliseconds of three significant digits."""
+    whole_us = np.rint(latency_s * 1_000_000)
+    digits = np.floor(np.log10(np.maximum(whole_us, 1))) + 1
+    step_us = 10.0 ** np.maximum(digits - _DIGITS, 0)
+    is_whole = whole_us >= fractions_below_ms * 1000
+    step_us = np.where(is_whole, np.maximum(step_us, 1000.0), step_us)
+    # Divided at the end: multiples of 0.1 are not what a person would write.
+    return np.asarray(np.rint(whole_us / step_us) * step_us / 1000)
 
 
 class _Counted:
@@ -74,7 +86,10 @@ class _Counted:
         self.max_ms = float(latency_ms.max())
         self.bytes = int(batch.size.sum())
         self.last_s = float(batch.ended_s.max())
-        self.times = _counts(kept_ms(batch.latency_s))
+        self.times = [
+            (int(time_ms) if time_ms.is_integer() else time_ms, count)
+            for time_ms, count in _counts(kept_ms(batch.latency_s, batch.fractions_below_ms))
+        ]
         self.requests_by_second = _counts(seconds)
         self.failures_by_second = _counts(seconds[has_failed])
 
@@ -101,7 +116,7 @@ class _Counted:
                 counts[key] += count
 
 
-def _counts(values: "Column") -> list[tuple[int, int]]:
+def _counts(values: "Column") -> list[tuple[Any, int]]:
     found, counts = np.unique(values, return_counts=True)
     return list(zip(found.tolist(), counts.tolist(), strict=True))
 

@@ -1,8 +1,9 @@
 """A run as Locust's own page, CSV files and report show it, and as Prometheus reads it.
 
 Locust's statistics are fed with what our nodes measured, some times a second: latency counts from
-when a request was due, to three significant digits. Everything of the run is there, its warm-up
-too. The page shows a run; it does not steer it: the schedule is the command line's.
+when a request was due, to three significant digits. They hold what counts, nothing of the warm-up:
+their totals are those of summary.json. Prometheus is told of everything, as it asks for rates over
+a time of its own. The page shows a run; it does not steer it: the schedule is the command line's.
 
 Importing this module imports Locust, which patches the process: only load processes do that.
 """
@@ -79,10 +80,12 @@ class Publisher:
         assert runner is not None
         if self._outlets.has_locust:
             runner.stats.clear_all()
+            # What rates are counted from.
+            runner.stats.total.start_time = start_epoch_s + self._plan.schedule.warmup_s
             runner.update_state(STATE_RUNNING)
             self._greenlets.append(gevent.spawn(locust_statistics.stats_history, runner))
         if self._outlets.csv_prefix is not None:
-            self._csv = locust_statistics.StatsCSVFileWriter(
+            self._csv = _FilesWithFractions(
                 self._environment,
                 locust_statistics.PERCENTILES_TO_REPORT,
                 self._outlets.csv_prefix,
@@ -143,10 +146,11 @@ class Publisher:
         self._metrics.add(columns, self._kinds)
         if not self._outlets.has_locust:
             return
-        was_sent = ~np.isnan(columns["sent_s"])
-        if not was_sent.any():
+        is_counted = ~np.isnan(columns["sent_s"])
+        is_counted &= columns["due_s"] >= self._plan.schedule.warmup_s
+        if not is_counted.any():
             return
-        sent = {name: column[was_sent] for name, column in columns.items()}
+        sent = {name: column[is_counted] for name, column in columns.items()}
         batch = locust_stats.Batch(
             latency_s=sent["done_s"] - sent["due_s"],
             size=sent["bytes"],
@@ -155,3 +159,16 @@ class Publisher:
         )
         stats = self._environment.stats
         locust_stats.add(stats, METHOD, self._plan.endpoint_name, batch, self._kinds)
+
+
+class _FilesWithFractions(locust_statistics.StatsCSVFileWriter):
+    """Locust's CSV files, which would else cut percentiles to whole milliseconds."""
+
+    def _percentile_fields(self, stats_entry: Any, use_current: bool = False) -> list[Any]:  # noqa: ANN401, FBT001, FBT002 - Locust's own
+        # Current ones are of a full history, which nobody asks for here.
+        assert not use_current
+        if not stats_entry.num_requests:
+            return self.percentiles_na
+        return [
+            stats_entry.get_response_time_percentile(share) for share in self.percentiles_to_report
+        ]

@@ -45,22 +45,28 @@ def _free_port() -> int:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_locusts_files_hold_every_request(
+def test_locusts_files_hold_every_request_that_counts(
     windtunnel: "Command", endpoint: str, payload_file: Path, tmp_path: Path, processes: int
 ) -> None:
     """Dashboards that read Locust's CSV must see what was measured, failures by their kind too."""
     ran = windtunnel(
         *("load", endpoint, "--payload", payload_file, "--out", tmp_path / "run", "--json"),
-        *("--users", 2, "--think-time", "5ms", "--duration", "1s", "--warmup", "0s"),
+        *("--users", 2, "--think-time", "5ms", "--duration", "1s", "--warmup", "300ms"),
         *("--processes", processes, "--csv", tmp_path / "results", "--html", tmp_path / "l.html"),
     )
 
+    assert ran.out, ran.err
     summary = json.loads(ran.out)
     rows = {row["Name"]: row for row in _rows(tmp_path / "results_stats.csv")}
     for name in (endpoint, "Aggregated"):
         assert int(rows[name]["Request Count"]) == summary["requests"]
         assert int(rows[name]["Failure Count"]) == summary["failures"] > 0
-    assert int(rows[endpoint]["50%"]) == pytest.approx(summary["latency_s"]["p50"] * 1000, abs=1.1)
+    assert summary["warmup_requests"] > 0
+    row = rows[endpoint]
+    assert float(row["50%"]) == pytest.approx(summary["latency_s"]["p50"] * 1000, abs=1.1)
+    assert any("." in row[f"{share}%"] for share in (50, 66, 75, 80, 90)), row
+    # Of what counts, too: the warm-up's time is not in between.
+    assert float(row["Requests/s"]) == pytest.approx(summary["requests"], rel=0.3)
     (failure,) = _rows(tmp_path / "results_failures.csv")
     assert int(failure["Occurrences"]) == summary["failures"]
     assert failure["Error"] == summary["errors"][0]["kind"]
