@@ -14,6 +14,8 @@ from windtunnel.lab.load.answer import AnswerReader, MalformedAnswerError, heade
 
 # An example is for a person to read.
 _MESSAGE_CHARACTERS_MAX = 500
+# Of an example in a table, as much as says what it is about.
+_SHOWN_CHARACTERS_MAX = 200
 _OF_THE_MODEL = re.compile(r"ModelError \(\d+, the model answered 5\d\d\)")
 
 
@@ -23,6 +25,11 @@ class Failure:
 
     kind: str
     message: str
+
+    @property
+    def sentence(self) -> str:
+        """Return the kind with its example, on one line that a table has room for."""
+        return told(self.kind, self.message)
 
 
 class ClosedConnectionError(Exception):
@@ -40,13 +47,28 @@ def from_answer(answer: AnswerReader) -> Failure:
         kind = f"ModelError ({answer.status}, the model answered {words.get('OriginalStatusCode')})"
         message = str(words.get("OriginalMessage") or message)
     if not message:
-        message = answer.body_start.decode("utf-8", "replace")
+        # A message that is empty says nothing; neither does the JSON around it.
+        is_told = "Message" in words or "message" in words
+        message = "" if is_told else answer.body_start.decode("utf-8", "replace")
     return Failure(kind, message.strip()[:_MESSAGE_CHARACTERS_MAX])
+
+
+def told(kind: str, example: str) -> str:
+    """Return a kind with its example, on one line that a table has room for."""
+    words = " ".join(example.split())
+    if len(words) > _SHOWN_CHARACTERS_MAX:
+        words = f"{words[:_SHOWN_CHARACTERS_MAX]}…"
+    return f"{kind}: {words}" if words else kind
 
 
 def is_models_server_error(kind: str) -> bool:
     """Say whether a kind is a 5xx of the model, which AWS answers as a 424."""
     return _OF_THE_MODEL.fullmatch(kind) is not None
+
+
+def is_refusal(kind: str) -> bool:
+    """Say whether a kind is SageMaker's own refusal: of an endpoint that is not there, mostly."""
+    return kind.startswith("ValidationError ")
 
 
 def from_exception(error: Exception) -> Failure:

@@ -21,6 +21,7 @@ from locust.env import Environment
 
 from windtunnel.core import limits
 from windtunnel.lab.load import locust_stats
+from windtunnel.lab.load.failures import Failure
 
 METHOD = "InvokeEndpoint"
 # Between two batches. Locust's UI looks every 2 s, its CSV files every second. Guess.
@@ -60,7 +61,8 @@ class Feed:
         events: Any = environment.events
         self._request = events.request
         self._kinds: dict[str, int] = {}
-        self._errors: list[Exception | str] = []
+        # Of each kind the first case.
+        self._errors: list[FailedInvocationError] = []
         self._columns: dict[str, _Columns] = {}
         self._waiting = 0
         self._listeners = -1
@@ -77,10 +79,10 @@ class Feed:
         began_s: float,
         ended_s: float,
         size: int,
-        kind: str | None,
+        failure: Failure | None,
         context: Callable[[], dict[str, Any]],
     ) -> None:
-        """Take one request; the moments are of `perf_counter`, the kind is of a failure."""
+        """Take one request; the moments are of `perf_counter`."""
         if len(self._request._handlers) != self._listeners:  # noqa: SLF001 - read, not changed
             self._look_for_strangers()
         if self._has_strangers:
@@ -89,7 +91,7 @@ class Feed:
                 name=name,
                 response_time=(ended_s - began_s) * 1000,
                 response_length=size,
-                exception=FailedInvocationError(kind) if kind else None,
+                exception=self._errors[self._number(failure) - 1] if failure else None,
                 context=context(),
             )
             return
@@ -98,7 +100,7 @@ class Feed:
             columns = self._columns[name] = _Columns()
         columns.latency_s.append(ended_s - began_s)
         columns.size.append(size)
-        columns.failure.append(self._number(kind) if kind else 0)
+        columns.failure.append(self._number(failure) if failure else 0)
         columns.ended_s.append(ended_s)
         self._waiting += 1
         if self._waiting == 1:
@@ -114,7 +116,12 @@ class Feed:
         epoch_offset_s = time.time() - perf_counter()
         for name, waiting in columns.items():
             locust_stats.add(
-                self._environment.stats, METHOD, name, waiting.batch(epoch_offset_s), self._errors
+                self._environment.stats,
+                METHOD,
+                name,
+                waiting.batch(epoch_offset_s),
+                list(self._kinds),
+                self._errors,
             )
 
     def _look_for_strangers(self) -> None:
@@ -125,11 +132,12 @@ class Feed:
             getattr(handler, "__module__", None) != "locust.runners" for handler in handlers
         )
 
-    def _number(self, kind: str) -> int:
+    def _number(self, failure: Failure) -> int:
+        kind, sentence = failure.kind, failure.sentence
         if kind not in self._kinds and len(self._kinds) >= limits.LOAD_ERROR_KINDS_MAX:
-            kind = _OTHER
+            kind = sentence = _OTHER
         if kind not in self._kinds:
-            self._errors.append(FailedInvocationError(kind))
+            self._errors.append(FailedInvocationError(sentence))
             self._kinds[kind] = len(self._errors)
         return self._kinds[kind]
 

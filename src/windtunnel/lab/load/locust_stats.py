@@ -48,9 +48,18 @@ class Batch:
 
 
 def add(
-    stats: "RequestStats", method: str, name: str, batch: Batch, kinds: Sequence[Exception | str]
+    stats: "RequestStats",
+    method: str,
+    name: str,
+    batch: Batch,
+    kinds: Sequence[str],
+    shown: Sequence[Exception | str] | None = None,
 ) -> None:
-    """Add a batch to the statistics of its name and to the total."""
+    """Add a batch to the statistics of its name and to the total.
+
+    `shown` is what the table of failures says of each kind, if more than its name. Failures are
+    told apart by their kind alone: examples of sixty workers are one row at their master.
+    """
     counted = _Counted(batch)
     for entry in (stats.total, stats.entries[name, method]):
         counted.add_to(entry)
@@ -58,7 +67,9 @@ def add(
     for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
         if number:
             ended_s = batch.ended_s[batch.failure == number]
-            _add_error(stats, StatsError(method, name, kinds[number - 1]), count, ended_s)
+            kind, error = kinds[number - 1], (shown or kinds)[number - 1]
+            key = StatsError.create_key(method, name, kind)
+            _add_error(stats, key, StatsError(method, name, error), count, ended_s)
 
 
 def kept_ms(latency_s: "Column", fractions_below_ms: float = FRACTIONS_BELOW_MS) -> "Column":
@@ -121,8 +132,9 @@ def _counts(values: "Column") -> list[tuple[Any, int]]:
     return list(zip(found.tolist(), counts.tolist(), strict=True))
 
 
-def _add_error(stats: "RequestStats", error: StatsError, count: int, ended_s: "Column") -> None:
-    key = StatsError.create_key(error.method, error.name, error.error)
+def _add_error(
+    stats: "RequestStats", key: str, error: StatsError, count: int, ended_s: "Column"
+) -> None:
     known = stats.errors.setdefault(key, error)
     known.occurrences += count
     first_s, last_s = float(ended_s.min()), float(ended_s.max())

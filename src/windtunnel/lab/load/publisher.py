@@ -9,7 +9,7 @@ Importing this module imports Locust, which patches the process: only load proce
 """
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from locust import stats as locust_statistics
 from locust.html import get_html_report
 from locust.runners import STATE_RUNNING, STATE_STOPPED
 
-from windtunnel.lab.load import locust_stats
+from windtunnel.lab.load import failures, locust_stats
 from windtunnel.lab.load.locust_feed import METHOD
 from windtunnel.lab.load.metrics import RunMetrics, application
 from windtunnel.lab.load.outlets import Outlets
@@ -56,7 +56,7 @@ class Publisher:
         self._greenlets: list[gevent.Greenlet[..., None]] = []
         self._csv: locust_statistics.StatsCSVFileWriter | None = None
         self._metrics = RunMetrics(plan)
-        self._kinds: Sequence[str] = ()
+        self._kinds: Mapping[str, str] = {}
         environment.host = f"{plan.url}/endpoints/{plan.endpoint_name}"
 
     def open(self) -> None:
@@ -94,9 +94,10 @@ class Publisher:
         self._greenlets.append(gevent.spawn(self._flush_for_ever))
 
     def take(self, columns: "Columns", kinds: Mapping[str, str]) -> None:
-        """Take requests as they were just handed over; `kinds` of error in their numbers' order."""
+        """Take requests as they were just handed over; `kinds` of error, each with an example."""
         self._waiting.append(columns)
-        self._kinds = list(kinds)
+        # In their numbers' order.
+        self._kinds = kinds
 
     def finish(self) -> None:
         """Write what stays of the run."""
@@ -143,7 +144,7 @@ class Publisher:
             return
         waiting, self._waiting = self._waiting, []
         columns = {name: np.concatenate([each[name] for each in waiting]) for name in waiting[0]}
-        self._metrics.add(columns, self._kinds)
+        self._metrics.add(columns, list(self._kinds))
         if not self._outlets.has_locust:
             return
         is_counted = ~np.isnan(columns["sent_s"])
@@ -158,7 +159,9 @@ class Publisher:
             ended_s=sent["done_s"] + self._start_epoch_s,
         )
         stats = self._environment.stats
-        locust_stats.add(stats, METHOD, self._plan.endpoint_name, batch, self._kinds)
+        shown = [failures.told(kind, example) for kind, example in self._kinds.items()]
+        name = self._plan.endpoint_name
+        locust_stats.add(stats, METHOD, name, batch, list(self._kinds), shown)
 
 
 class _FilesWithFractions(locust_statistics.StatsCSVFileWriter):

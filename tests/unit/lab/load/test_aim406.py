@@ -69,7 +69,8 @@ def test_all_users_are_reached_and_every_request_is_in_the_files(
     assert (row["Type"], row["Name"], row["Failure Count"]) == ("InvokeEndpoint", "unet", "0")
     assert 0 < int(row["Request Count"]) <= len(aws.asked)
     assert {asked.body for asked in aws.asked} == {payload_file.read_bytes()}
-    assert len({asked.port for asked in aws.asked}) == 6
+    # And the one that asked first whether the endpoint is there.
+    assert len({asked.port for asked in aws.asked}) == 6 + 1
 
 
 @pytest.mark.slow
@@ -94,14 +95,28 @@ def test_an_interrupt_ends_every_worker_and_keeps_what_was_measured(
 
 
 @pytest.mark.slow
-def test_a_run_without_users_is_no_success(start: Start, tmp_path: Path) -> None:
-    """A pipeline goes by the exit status, which is the master's."""
+def test_where_no_cloud_is_nothing_starts(start: Start, tmp_path: Path) -> None:
+    """A pipeline goes by the exit status: a run without users is no success."""
     process = start("unet", USERS="2", WORKERS="2", RUN_TIME="1s", WINDTUNNEL_HOME=str(tmp_path))
     said, _ = process.communicate(timeout=60)
 
-    assert process.returncode == 1
+    assert process.returncode == 4
     assert "No local cloud is up in" in said
-    assert said.endswith("distributed.sh: 0 of 2 users were reached.\n")
+    assert "of 2 users" not in said
+
+
+@pytest.mark.slow
+def test_an_endpoint_that_is_not_there_is_asked_once(start: Start, aws: "FakeAws") -> None:
+    """Sixty workers who are told so each find out fifty thousand times."""
+    message = b'{"Message": "Endpoint unet of account 0 not found."}'
+    aws.answer = lambda _asked: (400, {"x-amzn-ErrorType": "ValidationError"}, message)
+
+    process = start("https://unet", USERS="2", WORKERS="2", RUN_TIME="1s")
+    said, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 4
+    assert "There is no endpoint unet" in said
+    assert len(aws.asked) == 1
 
 
 @pytest.mark.parametrize(

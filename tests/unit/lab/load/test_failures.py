@@ -94,3 +94,17 @@ def test_kinds_are_numbered_once_and_their_number_is_bounded() -> None:
     for number in range(limits.LOAD_ERROR_KINDS_MAX * 2):
         last = kinds.number(Failure(f"kind {number}", ""))
     assert last == limits.LOAD_ERROR_KINDS_MAX + 1
+
+
+def test_an_empty_message_is_no_message() -> None:
+    """`ThrottlingException (400): {"message":null}` reads as if it were the reason."""
+    answer = _answer(400, {"__type": "ThrottlingException", "message": None})
+
+    assert failures.from_answer(answer) == Failure("ThrottlingException (400)", "")
+
+
+def test_a_table_gets_one_line_of_what_was_said() -> None:
+    """A model's stack trace in a row of a table is a table nobody reads."""
+    assert failures.told("HTTP 502", "<html>\n  Bad\n") == "HTTP 502: <html> Bad"
+    assert failures.told("HTTP 502", " ") == "HTTP 502"
+    assert failures.told("HTTP 502", "x" * 500) == f"HTTP 502: {'x' * 200}…"

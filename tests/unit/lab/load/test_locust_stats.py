@@ -19,6 +19,7 @@ with pytest.MonkeyPatch.context() as patched:
     from locust.stats import RequestStats, StatsCSV, setup_distributed_stats_event_listeners
 
     from windtunnel.lab.load import locust_feed, locust_stats
+    from windtunnel.lab.load.failures import Failure
 
 KINDS = ["no answer in time", "ModelError (424, the model answered 500)"]
 EPOCH_S = 1_800_000_000.0
@@ -158,8 +159,9 @@ def test_the_last_seconds_percentiles_follow_the_batches() -> None:
     assert stats.total.get_response_time_percentile(0.95) == 1000
 
 
-def _record(feed: locust_feed.Feed, kind: str | None = None) -> None:
-    feed.record("unet", 1.0, 1.01, 20, kind, lambda: {"user": "first"})
+def _record(feed: locust_feed.Feed, kind: str | None = None, message: str = "") -> None:
+    failure = Failure(kind, message) if kind else None
+    feed.record("unet", 1.0, 1.01, 20, failure, lambda: {"user": "first"})
 
 
 def test_statistics_are_whole_whenever_somebody_looks() -> None:
@@ -188,6 +190,32 @@ def test_statistics_are_whole_whenever_somebody_looks() -> None:
     assert environment.stats.num_requests == 3
     (error,) = environment.stats.errors.values()
     assert error.to_name() == ("InvokeEndpoint unet: FailedInvocationError('connection reset')")
+    runner.greenlet.kill()
+
+
+def test_a_kind_of_failure_is_one_row_with_the_words_of_one_case() -> None:
+    """`ValidationError (400)` sends people to the logs; a row for each request drowns them."""
+    environment = Environment(events=_events())
+    runner = environment.create_local_runner()
+    master = RequestStats()
+    at_worker, at_master = _events(), _events()
+    setup_distributed_stats_event_listeners(at_worker, environment.stats)
+    setup_distributed_stats_event_listeners(at_master, master)
+
+    # Two workers, or one that was reset: their first cases differ.
+    for number in range(4):
+        feed = locust_feed.Feed(environment)
+        _record(feed, "ValidationError (400)", f"Endpoint {number}\nnot found.")
+        _record(feed, "ValidationError (400)", "another")
+        feed.flush()
+        data: dict[str, Any] = {}
+        at_worker.report_to_master.fire(client_id="w", data=data)
+        at_master.worker_report.fire(client_id="w", data=data)
+
+    (error,) = master.errors.values()
+    sentence = "ValidationError (400): Endpoint 0 not found."
+    assert error.to_name() == f"InvokeEndpoint unet: FailedInvocationError('{sentence}')"
+    assert error.occurrences == 8
     runner.greenlet.kill()
 
 

@@ -69,7 +69,8 @@ def test_locusts_files_hold_every_request_that_counts(
     assert float(row["Requests/s"]) == pytest.approx(summary["requests"], rel=0.3)
     (failure,) = _rows(tmp_path / "results_failures.csv")
     assert int(failure["Occurrences"]) == summary["failures"]
-    assert failure["Error"] == summary["errors"][0]["kind"]
+    (error,) = summary["errors"]
+    assert failure["Error"] == f"{error['kind']}: {error['example']}".rstrip(": ")
     report = (tmp_path / "l.html").read_text()
     assert f'"num_requests": {summary["requests"]}' in report
 

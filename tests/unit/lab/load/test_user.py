@@ -175,7 +175,7 @@ def test_statistics_count_what_failed_and_why(home: Home, aws: "FakeAws", locust
     said, _ = process.communicate(timeout=60)
 
     assert process.returncode == 1
-    assert "FailedInvocationError('ModelError (424, the model answered None)')" in said
+    assert "FailedInvocationError('ModelError (424, the model answered None): no')" in said
     assert "(100.00%)" in said
 
 
@@ -189,8 +189,67 @@ def test_no_user_starts_where_no_cloud_is(home: Home, locustfile: Path, tmp_path
     )
     said, _ = process.communicate(timeout=60)
 
-    assert "No local cloud is up in" in said
+    assert "windtunnel: No local cloud is up in" in said
+    assert "Traceback" not in said
     assert process.returncode == 1
+
+
+def test_a_payload_that_is_not_there_is_a_sentence(
+    home: Home, aws: "FakeAws", locustfile: Path
+) -> None:
+    """Whoever mistyped a path needs the path, not a page of somebody else's greenlets."""
+    with locustfile.open("a") as file:
+        file.write("Caller.payload = 'none.json'\n")
+
+    process = start(locustfile, home, *("--headless", "-t", "30s"))
+    said, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert "windtunnel: The payload none.json cannot be read" in said
+    assert "Traceback" not in said
+    assert sent(aws) == 0
+
+
+def test_users_of_an_endpoint_that_is_not_there_ask_ever_more_rarely(
+    home: Home, aws: "FakeAws", locustfile: Path
+) -> None:
+    """A wrong name must not become fifty thousand requests; and Locust's table says it."""
+    said_by_aws = b'{"Message": "Endpoint unet of account 0 not found."}'
+    aws.answer = lambda _asked: (400, {"x-amzn-ErrorType": "ValidationError"}, said_by_aws)
+    with locustfile.open("a") as file:
+        file.write("Caller.wait_time = constant(0)\n")
+
+    process = start(locustfile, home, *("--headless", "-u", "2", "-r", "2", "-t", "3s"))
+    said, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert "ValidationError (400): Endpoint unet of account 0 not found." in said
+    # At 0, 0.05, 0.15, 0.35, 0.75, 1.55 and 2.55 s.
+    assert 2 <= sent(aws) <= 14
+
+
+def test_five_lines_are_a_locustfile(
+    home: Home, aws: "FakeAws", payload_file: Path, tmp_path: Path
+) -> None:
+    """What to send and where to is all that there is to say, until there are tasks."""
+    path = tmp_path / "locustfile.py"
+    path.write_text(
+        "from windtunnel.lab.load import EndpointUser\n"
+        "class Unet(EndpointUser):\n"
+        "    endpoint_name = 'unet'\n"
+        f"    payload = {str(payload_file)!r}\n"
+        "class Own(Unet):\n"
+        "    def twice(self):\n"
+        "        self.invoke()\n"
+        "    tasks = [twice]\n"
+        "print([[each.__name__ for each in cls.tasks] for cls in (Unet, Own)])\n"
+    )
+
+    said = run(path, home, "-t", "1s", "Unet")
+
+    assert "[['_invoke'], ['twice']]" in said
+    assert sent(aws) > 0
+    assert "no tasks" not in said
 
 
 def test_a_worker_does_without_boto3_for_the_homes_cloud(home: Home, locustfile: Path) -> None:
