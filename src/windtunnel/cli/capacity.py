@@ -122,7 +122,7 @@ class _Teller:
         typer.echo(f"alone     {rate} by one user{_latency(summary['latency_s'])}", err=True)
 
     def tell_step(self, step: "Step", following: "Next | Done") -> None:
-        """Say what became of a rate, and how many are likely to come."""
+        """Say what became of a rate, and how many come if none is a surprise."""
         from windtunnel.lab.load.capacity import Next
         from windtunnel.lab.quantities import format_rate
 
@@ -131,7 +131,7 @@ class _Teller:
         said = f"{step.outcome}{_latency(step.summary['latency_s'])}; {step.why}"
         ahead = ""
         if isinstance(following, Next):
-            ahead = f"; likely {following.likely_left + 1} more"
+            ahead = f"; {following.likely_left + 1} or more to come"
         typer.echo(f"step {step.number:<4} {rate}: {said}{ahead}", err=True)
 
 

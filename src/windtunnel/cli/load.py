@@ -1,9 +1,10 @@
 """`windtunnel load`: put load on an endpoint, and keep what was measured."""
 
+import contextlib
 import functools
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
@@ -119,47 +120,75 @@ def load(
         work.refuse_others(what, when, gate, looks, safe, out=out, slo=slo, json=as_json)
         work.serve(hosts, where, endpoint_name)
     if endpoint_name is None or out is None:
-        raise UsageError("Name the ENDPOINT, and the directory of the run: --out DIR.")
-    check_endpoint_name(endpoint_name)
-    sent = what.read()
-    wanted = [objectives.parse_objective(text) for text in slo or []]
-    watches = safe.watches(where.cloud)
-    search = schedule = None
-    if when.capacity:
-        capacity.check(hosts, gate, looks)
-        search = when.search(hosts.count, len(sent), wanted)
-    else:
-        schedule = when.schedule(hosts.count, len(sent), processes_word=hosts.count_word)
-    directory = RunDirectory(out)
-    directory.check()
-    held_to = gate.read_baseline()
-    files = gate.files(out)
-    target = where.open()
-    prepare = functools.partial(
-        run.prepare,
-        target,
-        endpoint_name,
-        sent,
-        accept=what.accept,
-        objectives=wanted,
-        seed=when.seed or 0,
-        listening=hosts.listening(),
-        outlets=looks.outlets(),
-    )
+        raise _nothing_to_do(what, when, endpoint_name, out)
+    prepared = None
+    with before_sending():
+        check_endpoint_name(endpoint_name)
+        sent = what.read()
+        wanted = [objectives.parse_objective(text) for text in slo or []]
+        watches = safe.watches(where.cloud)
+        search = schedule = None
+        if when.capacity:
+            capacity.check(hosts, gate, looks)
+            search = when.search(hosts.count, len(sent), wanted)
+        else:
+            schedule = when.schedule(hosts.count, len(sent), processes_word=hosts.count_word)
+        directory = RunDirectory(out)
+        directory.check()
+        held_to = gate.read_baseline()
+        files = gate.files(out)
+        target = where.open()
+        prepare = functools.partial(
+            run.prepare,
+            target,
+            endpoint_name,
+            sent,
+            accept=what.accept,
+            objectives=wanted,
+            seed=when.seed or 0,
+            listening=hosts.listening(),
+            outlets=looks.outlets(),
+        )
+        if search:
+            capacity.agree(search, prepare, directory, safe)
+        else:
+            assert schedule is not None
+            prepared = prepare(
+                schedule=schedule, processes=hosts.count, directory=directory, baseline=held_to
+            )
+            safe.agree(prepared, prepared.plan.lines())
+        files.begin(endpoint_name)
     if search:
         invoke = functools.partial(invocation.invoke, target, endpoint_name, sent[0], what.accept)
-        capacity.agree(search, prepare, directory, safe)
-        files.begin(endpoint_name)
         summary = capacity.carry_out(search, prepare, invoke, directory, watches)
     else:
-        assert schedule is not None
-        prepared = prepare(
-            schedule=schedule, processes=hosts.count, directory=directory, baseline=held_to
-        )
-        safe.agree(prepared, prepared.plan.lines())
-        files.begin(endpoint_name)
+        assert prepared is not None
         summary = _carry_out(prepared, watches())
     _end(summary, directory, files, as_json=as_json)
+
+
+@contextlib.contextmanager
+def before_sending() -> Iterator[None]:
+    """Say of an interrupt, while the block runs, that there is nothing to keep."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("windtunnel: interrupted before anything was sent", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _nothing_to_do(
+    what: payloads.What, when: schedules.When, endpoint_name: str | None, out: Path | None
+) -> UsageError:
+    """Return everything that is missing at once: words are not to be found out one by one."""
+    needed = {
+        "the ENDPOINT": endpoint_name,
+        "what to send (--payload FILE)": what.payload or what.payload_lines,
+        "a load (--users N or --rate R, with --duration T)": when.is_any or None,
+        "the directory of the run (--out DIR)": out,
+    }
+    *most, last = [words for words, value in needed.items() if value is None]
+    return UsageError(f"Name {', '.join(most)}{' and ' if most else ''}{last}.")
 
 
 def _carry_out(prepared: "LoadRun", watch: "safety.Watch") -> dict[str, Any]:
@@ -247,7 +276,7 @@ def result_lines(summary: Mapping[str, Any]) -> list[str]:
         *_warmup_lines(summary),
         *_payload_lines(summary.get("payloads", [])),
         *(
-            f"error     {error['count']:,} x {error['kind']}: {error['example']}"
+            f"error     {error['count']:,} x {error['kind']}: {error['example']}".rstrip(": ")
             for error in summary["errors"]
         ),
         *(

@@ -215,6 +215,12 @@ class When:
     trace_speed: TraceSpeedOption = None
     warmup: WarmupOption = None
 
+    @property
+    def is_any(self) -> bool:
+        """Say whether a kind of load was named."""
+        loads = (self.users, self.user_stages, self.shape, self.rate, self.stages, self.trace)
+        return self.capacity or any(load is not None for load in loads)
+
     def schedule(
         self, processes: int, payloads: int, *, processes_word: str = "--processes"
     ) -> "Schedule":

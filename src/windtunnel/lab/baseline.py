@@ -36,6 +36,28 @@ _NOT_LOAD = frozenset({"endpoint_name", "url", "region", "processes", "objective
 _NAMES = frozenset({"path", "name"})
 # Of the machine, where it is the endpoint's too: what decides how fast a model runs.
 _HARDWARE = ("cpu_model", "cpu_count_usable", "instruction_sets")
+# Of a plan's schedule, as `_flat` names what is in it.
+_SCHEDULE = "schedule "
+_LOAD = "the load"
+_WORDS = {
+    "accept": "--accept",
+    "seed": "--seed",
+    "schedule seed": "--seed",
+    "schedule users": "--users",
+    "schedule spawn rate per s": "--spawn-rate",
+    "schedule think s": "--think-time",
+    "schedule warmup s": "--warmup",
+    "schedule duration s": "--duration",
+    "schedule rate per s": "--rate",
+    "schedule arrivals": "--arrivals",
+    "schedule shape sha256": "--shape's file",
+    "schedule shape name": "--shape's class",
+    "schedule trace sha256": "--trace's file",
+    "schedule trace scale": "--trace-scale",
+    "schedule trace speed": "--trace-speed",
+    "schedule trace first period": "--trace-from",
+    "schedule connections max": "connections a process may have",
+}
 # Of a hash or a long name, as much as tells two apart.
 _SHOWN_CHARACTERS = 24
 
@@ -44,7 +66,10 @@ Facts = Mapping[str, Any]
 
 def read(path: Path) -> Run:
     """Return the run that another is to be held to, or say why none can be."""
-    run = RunDirectory(path).read()
+    try:
+        run = RunDirectory(path).read()
+    except UsageError as error:
+        raise UsageError(f"--baseline {path} cannot be read. {error}") from error
     if not run.summary["valid"]:
         raise UsageError(
             f"--baseline {path} is an invalid run ({'; '.join(run.summary['reasons'])}): "
@@ -60,9 +85,9 @@ def check_comparable(before: Run, asked: Facts, hardware: Facts) -> None:
     then = _comparable(before.asked, before.summary["hardware"])
     now = _comparable(asked, hardware)
     found = [
-        f"{name} was {_shown(then.get(name))}, is {_shown(now.get(name))}"
+        f"{_word(name)} was {_shown(name, then.get(name))}, is {_shown(name, now.get(name))}"
         for name in dict.fromkeys([*then, *now])
-        if then.get(name) != now.get(name)
+        if then.get(name) != now.get(name) and _is_told(name, then, now)
     ]
     if found:
         raise UsageError(
@@ -74,6 +99,7 @@ def _comparable(asked: Facts, hardware: Facts) -> dict[str, Any]:
     # Through JSON, as the one that was read back went.
     plan = json.loads(json.dumps(asked["plan"]))
     facts = dict(_flat({key: value for key, value in plan.items() if key not in _NOT_LOAD}))
+    facts[_LOAD] = "users who wait" if "users" in plan["schedule"] else "requests at a rate"
     facts["cloud"] = asked["target"]["cloud"]
     facts["instances"] = ", ".join(
         f"{variant['instance_count']} x {variant['instance_type']}"
@@ -96,9 +122,22 @@ def _flat(words: Facts, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}".replace("_", " "), value
 
 
-def _shown(value: object) -> str:
-    if value is None:
+def _is_told(name: str, then: Facts, now: Facts) -> bool:
+    """Say whether a difference is worth telling: not the words of two kinds of load, one by one."""
+    return then[_LOAD] == now[_LOAD] or not name.startswith(_SCHEDULE)
+
+
+def _word(name: str) -> str:
+    """Return a fact of the plan as the command line calls it."""
+    return _WORDS.get(name, name.removeprefix(_SCHEDULE))
+
+
+def _shown(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a plan has
+    if value is None or value == [0.0, 0.0]:
         return "not set"
+    if name.endswith(" s") and not name.endswith(" per s"):
+        spans = value if isinstance(value, list) else [value]
+        return " to ".join(dict.fromkeys(format_duration(float(span)) for span in spans))
     if isinstance(value, list):
         value = ", ".join(map(str, value))
     text = f"{value:,}" if isinstance(value, int) else str(value)

@@ -80,7 +80,8 @@ def format_percent(share: float) -> str:
 def format_change(ratio: float) -> str:
     """Return a ratio as a person says it: a signed percentage, or a multiple."""
     if ratio >= 2:  # noqa: PLR2004 - from here on a multiple is easier to picture than a percentage
-        return f"x {ratio:.2g}"
+        number = float(f"{ratio:.2g}")
+        return f"x {number:,.0f}" if number >= 10 else f"x {number:g}"  # noqa: PLR2004 - a digit left
     sign = "+" if ratio >= 1 else "\N{MINUS SIGN}"
     return f"{sign}{format_percent(abs(ratio - 1))}"
 

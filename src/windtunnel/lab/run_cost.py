@@ -46,10 +46,9 @@ class RunCost:
     def check(self, usd_max: float) -> None:
         """Refuse a run that costs more than it may, or whose cost nobody knows."""
         if self.usd is None:
+            # Why it is not known was just said.
             unknown = " and ".join(
-                f"{cost.instance_type} ({cost.remark})"
-                for cost in self.variants
-                if cost.price is None
+                cost.instance_type for cost in self.variants if cost.price is None
             )
             raise UsageError(
                 f"The price of {unknown} is unknown here, so that --max-cost "

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+import typer
 
-from windtunnel.cli.load import exit_status, result_lines
+from windtunnel.cli.load import before_sending, exit_status, result_lines
 
 _GOOD: dict[str, Any] = {
     "requests": 100,
@@ -149,3 +150,20 @@ def test_a_run_that_ended_before_it_counted_shows_no_zeros(warmup_count: int, sa
     )
 
     assert lines == ["on        ml.c5.large (stand-in: 2 of 2 vCPU)", said]
+
+
+def test_an_error_that_said_nothing_is_not_given_words() -> None:
+    """A colon with nothing behind it looks like a report that was cut off."""
+    error = {"kind": "ThrottlingException (400)", "count": 521, "example": ""}
+    lines = result_lines({**_GOOD, "failures": 100, "errors": [error]})
+
+    assert lines[-1] == "error     521 x ThrottlingException (400)"
+
+
+def test_an_interrupt_before_the_run_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever saw a typing mistake and hit Ctrl-C learns that nothing went out."""
+    with pytest.raises(typer.Exit) as ended, before_sending():
+        raise KeyboardInterrupt
+
+    assert ended.value.exit_code == 130
+    assert capsys.readouterr().err == "windtunnel: interrupted before anything was sent\n"

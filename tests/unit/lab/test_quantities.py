@@ -74,7 +74,13 @@ def test_a_trace_of_errors_is_not_called_none(share: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("ratio", "text"),
-    [(1.124, "+12.4%"), (0.65, "\N{MINUS SIGN}35%"), (2.53, "x 2.5"), (1.0, "+0%")],
+    [
+        (1.124, "+12.4%"),
+        (0.65, "\N{MINUS SIGN}35%"),
+        (2.53, "x 2.5"),
+        (389.0, "x 390"),
+        (1.0, "+0%"),
+    ],
 )
 def test_a_ratio_is_written_as_people_say_it(ratio: float, text: str) -> None:
     """`0.65` makes readers reach for a calculator."""

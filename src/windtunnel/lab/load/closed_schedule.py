@@ -110,13 +110,15 @@ class ClosedSchedule:
             ways = ", ".join(stage.sentence() for stage in self.stages)
             who = f"users from 0 {ways}; each sends"
         elif self.users > 1:
-            rate = format_rate(self.spawn_rate_per_s)
-            who = f"{self.users:,} users, started at {rate} a second; each sends"
-        return (
-            f"{who} the next request {self.pause()}; "
+            at_rate = f"at {format_rate(self.spawn_rate_per_s)} a second"
+            pace = "all at once" if self.spawn_rate_per_s >= self.users else at_rate
+            who = f"{self.users:,} users, started {pace}; each sends"
+        counted = (
             f"{format_duration(self.warmup_s)} of warm-up that is not counted, then "
-            f"{format_duration(self.duration_s)}"
+            if self.warmup_s
+            else "for "
         )
+        return f"{who} the next request {self.pause()}; {counted}{format_duration(self.duration_s)}"
 
     def pause(self) -> str:
         """Return when a user sends the next request."""
@@ -233,6 +235,8 @@ def parse_think(text: str | None) -> tuple[float, float]:
     if text is None:
         return (0.0, 0.0)
     first, separator, last = text.partition("-")
+    if separator and not (first and last):
+        raise UsageError(f"--think-time {text} is not a length of time: write 1s, or 500ms-2s.")
     low_s = parse_duration(first, "--think-time")
     high_s = parse_duration(last, "--think-time") if separator else low_s
     if low_s > high_s or low_s < 0:

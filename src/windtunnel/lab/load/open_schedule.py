@@ -215,8 +215,10 @@ def open_schedule(
 def _check_rate(rate_per_s: float | None, *, has_stages: bool) -> None:
     if rate_per_s is None:
         return
+    if not math.isfinite(rate_per_s):
+        raise UsageError(f"--rate is a number of requests a second, not {rate_per_s}.")
     is_low = rate_per_s < 0 if has_stages else rate_per_s <= 0
-    if is_low or not math.isfinite(rate_per_s):
+    if is_low:
         raise UsageError("--rate must be more than 0 requests a second.")
 
 

@@ -91,7 +91,7 @@ class Plan:
             f"from      {self._origin()}",
         ]
         if self.objectives:
-            lines.append(f"holds     {', '.join(self.objectives)}")
+            lines.append(f"must hold {', '.join(self.objectives)}")
         return lines
 
     def _origin(self) -> str:

@@ -6,12 +6,13 @@ here rather than Locust's own, because users of `windtunnel load` finish their r
 go, and because every load process must be told the same number.
 """
 
+import ast
 import hashlib
 import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,9 +35,12 @@ def find(word: str) -> Shape:
     except OSError as error:
         raise UsageError(f"The shape {path} cannot be read: {error.strerror}.") from error
     try:
-        compile(source, path, "exec")
+        tree = ast.parse(source, path)
+        compile(tree, path, "exec")
     except (SyntaxError, ValueError) as error:
         raise UsageError(f"The shape {path} is not Python: {error}.") from error
+    if not name and not _may_have_shape(tree):
+        raise UsageError(f"The shape {path} has no class that is a LoadTestShape of Locust.")
     return Shape(str(Path(path).absolute()), name, hashlib.sha256(source).hexdigest())
 
 
@@ -68,9 +72,26 @@ def load(shape: Shape) -> "LoadTestShape":
         return found[shape.name]()
     own = [value for value in found.values() if value.__module__ == module.__name__]
     if len(own) != 1:
-        names = ", ".join(value.__name__ for value in own) or "none"
-        raise UsageError(f"{path} must have one LoadTestShape, or FILE:CLASS name it: {names}.")
+        raise UsageError(_choice(path, [value.__name__ for value in own]))
     return own[0]()
+
+
+def _may_have_shape(tree: ast.Module) -> bool:
+    """Say whether a file has a class whose parents could make it a shape; it is not run."""
+    parents = [
+        ast.unparse(base).rpartition(".")[2]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        for base in node.bases
+    ]
+    # Others may come from a file beside this one; of Locust's users, none is a shape.
+    return any(parent != "object" and not parent.endswith("User") for parent in parents)
+
+
+def _choice(path: Path, names: Sequence[str]) -> str:
+    if not names:
+        return f"{path} has no class of its own that is a LoadTestShape of Locust."
+    return f"{path} has several shapes, {', '.join(names)}: name one, as in {path.name}:{names[0]}."
 
 
 def fault(error: BaseException, shape: Shape) -> str:

@@ -44,8 +44,8 @@ _REQUESTS_MIN = 20
 # The warm-up lasts for so many answers' time: until then what comes is less than what is sent.
 _WARMUP_ANSWERS = 3.0
 _WARMUP_S_MIN = 1.0
-# As `Wanted.sentence` has it: most searches take no more.
-_STEPS_LIKELY = 12
+# As `Wanted.sentence` has it: most searches take no more, their repeats included.
+_STEPS_LIKELY = 15
 _SUMMARY, _REPORT = "summary.json", "report.html"
 
 Summary = dict[str, Any]
@@ -87,7 +87,7 @@ class Wanted:
         return (
             f"a search for the highest rate, from {start}; steps of "
             f"{format_duration(self.duration_s)}, longer where that is less than "
-            f"{self.requests_min:,} requests; some eight to twelve of them"
+            f"{self.requests_min:,} requests; some eight to fifteen of them"
         )
 
     @property

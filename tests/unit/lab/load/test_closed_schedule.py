@@ -145,8 +145,7 @@ def test_stages_without_users_or_without_time_that_counts_are_refused() -> None:
         ),
         (
             closed_schedule(users=1, spawn_rate_per_s=None, warmup_s=0, duration_s=1, think="1s"),
-            "1 user, who sends the next request 1 s after the last one is answered; 0 ms of "
-            "warm-up that is not counted, then 1 s",
+            "1 user, who sends the next request 1 s after the last one is answered; for 1 s",
         ),
         (
             ramping_schedule("0s:50,1m:1200", warmup_s=10.0),

@@ -252,6 +252,7 @@ def test_too_few_requests_are_not_a_pass(
         (["--user-stages", "1s:2", "--processes", "3"], "have no use for 2 users"),
         (["--shape", "/none", "--duration", "1s"], "/none cannot be read"),
         (["--shape", "/bin/sh", "--duration", "1s"], "is not Python"),
+        (["--shape", __file__, "--duration", "1s"], "has no class that is a LoadTestShape"),
         (["--users", "1", "--duration", "1s", "--think-time", "2s-1s"], "from more to less"),
         (["--users", "1", "--duration", "1s", "--think-time", "2h"], "at most 10 m"),
         (["--rate", "1", "--duration", "1s", "--think-time", "1s"], "--think-time means nothing"),
@@ -268,6 +269,9 @@ def test_too_few_requests_are_not_a_pass(
         (["--users", "2", "--duration", "1s", "--master", "--workers", "3"], "lower --workers"),
         (["--stages", "1s:1", "--trace", "x"], "--stages and --trace are two kinds"),
         (["--rate", "1"], "--rate needs a --duration"),
+        (["--rate", "inf", "--duration", "1s"], "a number of requests a second, not inf"),
+        (["--users", "1", "--duration", "1s", "--think-time=-2s"], "--think-time -2s is not a"),
+        (["--users", "1", "--duration", "1s", "--baseline", "nodir"], "--baseline nodir cannot be"),
         (["--rate", "0", "--duration", "1s"], "--rate must be more than 0"),
         (["--rate", "1", "--processes", "0", "--duration", "1s"], "--processes"),
         (["--rate", "1", "--spawn-rate", "1", "--duration", "1s"], "--spawn-rate means nothing"),
@@ -317,6 +321,16 @@ def test_nonsense_is_refused_before_any_call(
     assert expected in ran.err
     assert aws.asked == []
     assert not (tmp_path / "run").exists()
+
+
+def test_all_that_is_missing_is_named_at_once(windtunnel: "Command", tmp_path: Path) -> None:
+    """Four words found out one refusal after the other are four tries."""
+    none, some = windtunnel("load"), windtunnel("load", "unet", "--out", tmp_path, "--users", 1)
+
+    assert (none.code, some.code) == (2, 2)
+    for word in ("the ENDPOINT", "--payload FILE", "--users N or --rate R", "and the directory"):
+        assert word in none.err
+    assert "Name what to send" in some.err
 
 
 def test_an_endpoint_that_is_not_in_service_is_status_4(

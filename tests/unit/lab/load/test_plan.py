@@ -45,7 +45,7 @@ def test_counting_starts_after_the_last_user_did() -> None:
     ("users", "start"),
     [
         (1, "1 user, who sends the next request when the last one is answered; 1 s of warm-up"),
-        (4, "4 users, started at 4 a second; each sends the next request when the last one is"),
+        (4, "4 users, started all at once; each sends the next request when the last one is"),
     ],
 )
 def test_a_schedule_reads_as_a_sentence(users: int, start: str) -> None:

@@ -157,9 +157,9 @@ def test_a_search_for_capacity_is_agreed_to_once_and_as_a_whole(
     dear = windtunnel(*words, "--yes", "--max-cost", "1")
 
     assert (unasked.code, dear.code) == (2, 2)
-    assert "that is 10 m 5 s of load" in unasked.err
+    assert "that is 12 m 35 s of load" in unasked.err
     assert "say --yes to send this load" in " ".join(unasked.err.split())
-    assert "likely to cost $1.37, and --max-cost allows $1.00" in " ".join(dear.err.split())
+    assert "likely to cost $1.67, and --max-cost allows $1.00" in " ".join(dear.err.split())
     assert _sent(aws) == 0
 
 

@@ -248,9 +248,12 @@ def test_a_shape_that_fails_ends_the_run_and_its_line_is_named(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("value = 1\n", "must have one LoadTestShape"),
-        ("import nothing_of_the_kind\n", "raised ModuleNotFoundError: No module named"),
-        ("raise SystemExit(2)\n", "raised SystemExit: 2"),
+        ("class One(Exception): pass\n", "has no class of its own that is a LoadTestShape"),
+        (
+            "import nothing_of_the_kind\nclass One(nothing_of_the_kind.Shape): pass\n",
+            "raised ModuleNotFoundError: No module named",
+        ),
+        ("class One(Exception): pass\nraise SystemExit(2)\n", "raised SystemExit: 2"),
     ],
 )
 def test_a_file_without_a_shape_is_refused_before_anything_is_sent(

@@ -79,9 +79,9 @@ class Two(LoadTestShape):
     def tick(self):
         return next(self.wants)
 """,
-    "none": "import locust\nvalue = 1\n",
-    "raises": "\n\nvalue = 1 / 0\n",
-    "exits": "import sys\nsys.exit('no more')\n",
+    "none": "class One(Exception): pass\n",
+    "raises": "class One(Exception): pass\n\nvalue = 1 / 0\n",
+    "exits": "import sys\nclass One(Exception): pass\nsys.exit('no more')\n",
     "ticks": """
 from locust import LoadTestShape
 class Ticks(LoadTestShape):
@@ -125,8 +125,8 @@ def test_what_locusts_own_users_write_is_understood(told: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("none", "none.py must have one LoadTestShape, or FILE:CLASS name it: none."),
-        ("two", "two.py must have one LoadTestShape, or FILE:CLASS name it: One, Two."),
+        ("none", "none.py has no class of its own that is a LoadTestShape of Locust."),
+        ("two", "two.py has several shapes, One, Two: name one, as in two.py:One."),
         ("two:Three", "two.py has no LoadTestShape named Three."),
         ("raises", "raises.py raised ZeroDivisionError: division by zero"),
         ("exits", "exits.py raised SystemExit: no more"),
@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_followed_is_explained(
 def test_a_file_that_changed_since_it_was_shown_is_not_run(tmp_path: Path) -> None:
     """What a person agreed to is what runs."""
     path = tmp_path / "shape.py"
-    path.write_text("value = 1\n")
+    path.write_text("class Mine(Theirs): pass\n")
     words = f"""
 from windtunnel.lab.load import shapes
 shape = shapes.find({str(path)!r})
@@ -170,4 +170,8 @@ def test_what_is_no_python_is_refused_without_running_it(tmp_path: Path) -> None
         shapes.find(str(path))
     with pytest.raises(UsageError, match="cannot be read: No such file"):
         shapes.find(str(tmp_path / "missing.py:Shape"))
+    for text in ("value = 1\n", "class One: pass\n", "class One(locust.HttpUser): pass\n"):
+        path.write_text(text)
+        with pytest.raises(UsageError, match="has no class that is a LoadTestShape"):
+            shapes.find(str(path))
     assert ("locust" in sys.modules) == was_there
