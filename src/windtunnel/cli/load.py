@@ -97,7 +97,8 @@ def load(
     the search is kept in DIR/steps.
 
     DIR gets summary.json, requests.parquet (every request), run.json (what was
-    asked) and report.html. Ctrl-C keeps what was measured so far.
+    asked) and report.html. The rate, there throughput_rps, is that of good
+    answers, by when they came. Ctrl-C keeps what was measured so far.
 
     On AWS it says what the run costs and wants the endpoint's name typed; where
     nobody can answer (no terminal), it wants --yes.
@@ -121,13 +122,11 @@ def load(
         work.serve(hosts, where, endpoint_name)
     if endpoint_name is None or out is None:
         raise _nothing_to_do(what, when, endpoint_name, out)
-    prepared = None
     with before_sending():
         check_endpoint_name(endpoint_name)
         sent = what.read()
         wanted = [objectives.parse_objective(text) for text in slo or []]
         watches = safe.watches(where.cloud)
-        search = schedule = None
         if when.capacity:
             capacity.check(hosts, gate, looks)
             search = when.search(hosts.count, len(sent), wanted)
@@ -149,22 +148,20 @@ def load(
             listening=hosts.listening(),
             outlets=looks.outlets(),
         )
-        if search:
+        if when.capacity:
             capacity.agree(search, prepare, directory, safe)
+            one = functools.partial(invocation.invoke, target, endpoint_name, sent[0], what.accept)
+            carry_out = functools.partial(
+                capacity.carry_out, search, prepare, one, directory, watches
+            )
         else:
-            assert schedule is not None
             prepared = prepare(
                 schedule=schedule, processes=hosts.count, directory=directory, baseline=held_to
             )
             safe.agree(prepared, prepared.plan.lines())
+            carry_out = functools.partial(_carry_out, prepared, watches())
         files.begin(endpoint_name)
-    if search:
-        invoke = functools.partial(invocation.invoke, target, endpoint_name, sent[0], what.accept)
-        summary = capacity.carry_out(search, prepare, invoke, directory, watches)
-    else:
-        assert prepared is not None
-        summary = _carry_out(prepared, watches())
-    _end(summary, directory, files, as_json=as_json)
+    _end(carry_out(), directory, files, as_json=as_json)
 
 
 @contextlib.contextmanager
@@ -339,9 +336,9 @@ def _driven(summary: Mapping[str, Any]) -> str:
         arrivals = summary["arrivals"]
         wanted, count = format_rate(arrivals["wanted_rps"]), arrivals["connections"]
         connections = "1 connection" if count == 1 else f"{count:,} connections"
-        return f"of {wanted} requests/s, on {connections}"
+        return f"good answers/s of {wanted} requests/s, on {connections}"
     users = summary["users"]
-    return f"requests/s by {users['reached']:,} of {users['wanted']:,} users"
+    return f"good answers/s by {users['reached']:,} of {users['wanted']:,} users"
 
 
 def _nothing_measured(summary: Mapping[str, Any]) -> str:

@@ -81,7 +81,7 @@ def test_a_person_reads_the_run_in_a_few_lines() -> None:
 
     assert lines == [
         "on        ml.c5.large (stand-in: 2 of 2 vCPU)",
-        "rate      18.2 requests/s by 4 of 4 users",
+        "rate      18.2 good answers/s by 4 of 4 users",
         "latency   p50 50 ms  p90 100 ms  p95 142 ms  p99 200 ms  max 300 ms",
         "requests  100 in 30 s, 0 failed (0%)",
         "held      p95=150ms: because",
@@ -114,7 +114,7 @@ def test_of_a_rate_it_is_said_how_much_of_it_was_reached() -> None:
 
     lines = result_lines({**of_users, "arrivals": arrivals})
 
-    assert lines[1] == "rate      18.2 of 20 requests/s, on 3 connections"
+    assert lines[1] == "rate      18.2 good answers/s of 20 requests/s, on 3 connections"
 
 
 def test_errors_are_listed_with_what_one_of_them_said() -> None:
@@ -134,7 +134,7 @@ def test_errors_are_listed_with_what_one_of_them_said() -> None:
     ],
 )
 def test_a_run_that_ended_before_it_counted_shows_no_zeros(warmup_count: int, said: str) -> None:
-    """`rate 0 requests/s` reads as if the endpoint had been measured, and found dead."""
+    """`rate 0 good answers/s` reads as if the endpoint had been measured, and found dead."""
     lines = result_lines(
         {
             **_GOOD,

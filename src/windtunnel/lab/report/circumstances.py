@@ -17,6 +17,12 @@ from windtunnel.lab.report.view import RunView
 
 Row = tuple[str, object]
 
+# How far each can be trusted: a person compares them with what Locust showed.
+_FIGURES = (
+    "percentiles are exact, from every request that counts; those shown while the run went on, and "
+    "Locust's, have three significant digits; the rate is that of good answers, by when they came"
+)
+
 
 def rows(view: RunView) -> list[Row]:
     """Return the circumstances of a run, one by one."""
@@ -25,6 +31,7 @@ def rows(view: RunView) -> list[Row]:
         *_served(asked, summary["hardware"]),
         *_sent(asked["plan"], summary),
         *_generated(summary),
+        ("figures", _FIGURES),
         ("versions", ", ".join(f"{name} {number}" for name, number in asked["versions"].items())),
         ("command", tag("code", shlex.join(asked["command"]))),
     ]

@@ -107,7 +107,7 @@ def tiles(view: RunView) -> Html:
     latency = summary["latency_s"]
     failures = summary["failures"]
     numbers = [
-        ("requests/s", format_rate(summary["throughput_rps"]), ""),
+        ("good answers/s", format_rate(summary["throughput_rps"]), ""),
         *((name, *_value(latency[name])) for name in ("p50", "p90", "p95", "p99", "max")),
         ("failed", f"{failures:,}", f"of {summary['requests']:,}"),
     ]

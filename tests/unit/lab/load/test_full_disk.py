@@ -87,7 +87,7 @@ def test_a_report_that_does_not_fit_costs_the_report_alone(
     assert process.returncode in {0, 3}, complaint
     assert f"warning   The report {out}/report.html cannot be written: File too large." in complaint
     assert f"`windtunnel report {out}` makes it when it can be" in complaint
-    assert "requests/s by 8 of 8 users" in said
+    assert "good answers/s by 8 of 8 users" in said
     assert {path.name for path in out.iterdir()} == {
         "run.json",
         "summary.json",

@@ -150,6 +150,14 @@ def test_the_title_states_the_finding(run: Callable[..., Run]) -> None:
     assert re.fullmatch(r"p95 \d+(\.\d+)? ms at \d+(\.\d+)? requests/s, 4 users", title[1])
 
 
+def test_a_page_says_how_exact_its_figures_are(run: Callable[..., Run]) -> None:
+    """Whoever holds it against what Locust showed must know why the third digit differs."""
+    words = _words(page.render([run("one")]))
+
+    assert "percentiles are exact, from every request that counts" in words
+    assert "have three significant digits" in words
+
+
 def test_nothing_is_fetched_from_anywhere(run: Callable[..., Run]) -> None:
     """A report is opened on a train, from a ticket, behind a firewall."""
     for name, attributes in _elements(page.render([run("one")])):
