@@ -155,7 +155,7 @@ def test_stages_without_users_or_without_time_that_counts_are_refused() -> None:
         (
             shaped_schedule(Shape("/s.py", "Wave", ""), warmup_s=None, duration_s=60),
             "as many users as Wave in /s.py says; each sends the next request when the last one "
-            "is answered; 0 ms of warm-up that is not counted, then 1 m",
+            "is answered; for 1 m",
         ),
     ],
 )
