@@ -101,8 +101,8 @@ def test_a_faster_endpoint_passes_against_its_baseline(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--users", 3], "schedule users was 2, is 3"),
-        (["--duration", "3s"], "schedule duration s was 2.0, is 3.0"),
+        (["--users", 3], "--users was 2, is 3"),
+        (["--duration", "3s"], "--duration was 2 s, is 3 s"),
         (["--accept", "text/csv"], "accept was not set, is text/csv"),
     ],
 )
