@@ -183,6 +183,9 @@ async def _serve(
     is_drained = await server.drain(limits.STOP_GRACE_S)
     if stopped is not None:
         await asyncio.to_thread(stopped.wait, limits.STOP_GRACE_S)
+        # gRPC calls a call ended when its answer is with the transport; a process that is gone
+        # before that has sent it resets the connection instead.
+        await asyncio.sleep(limits.GRPC_LINGER_S)
     threads.close()
     if not is_drained:
         logger.warning("stopped with requests unanswered after %g s", limits.STOP_GRACE_S)
