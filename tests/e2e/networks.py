@@ -147,7 +147,8 @@ def _sweep() -> None:
 
 def _take_down(namespace: str) -> None:
     """End everything that runs in a namespace, which is ours alone, and remove it."""
-    while pids := _pids(namespace):
+    deadline_s = time.monotonic() + _PATIENCE_S
+    while (pids := _pids(namespace)) and time.monotonic() < deadline_s:
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import orjson
 import uvloop
 
 from windtunnel.core import limits
@@ -23,6 +22,7 @@ from windtunnel.http.message import Head, Headers
 from windtunnel.http.server import Exchange, serve
 from windtunnel.http.upstream import Call, Upstream
 from windtunnel.serving.children import Reports
+from windtunnel.serving.errors import render_error
 from windtunnel.serving.exposition import CONTENT_TYPE, render_metrics
 from windtunnel.serving.exposition import PATH as METRICS_PATH
 from windtunnel.serving.meters import NO_MODEL, Meter, MeterPlan
@@ -142,8 +142,7 @@ class FrontHandler:
     def refuse(self, exchange: Exchange, status: int, message: str) -> None:
         """Answer in the model servers' own form."""
         self.note_refusal(exchange, status)
-        body = orjson.dumps({"error": message})
-        exchange.respond(status, ((b"content-type", b"application/json"),), body)
+        exchange.respond(status, ((b"content-type", b"application/json"),), render_error(message))
 
     def note_load(self) -> None:
         """Take note of how many requests the servers have."""

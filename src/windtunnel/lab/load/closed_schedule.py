@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 from windtunnel.core import limits
 from windtunnel.core.errors import UsageError
+from windtunnel.lab.load.span import Span
 from windtunnel.lab.quantities import format_duration, format_rate, parse_duration
 
 # After the last user was started: what connections, caches and thread pools need to settle. Guess.
@@ -49,7 +50,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class ClosedSchedule:
+class ClosedSchedule(Span):
     """So many users, each of whom sends the next request when the last one was answered.
 
     `users` is the most there are at once; with a shape, as far as is known.
@@ -67,11 +68,6 @@ class ClosedSchedule:
     shape: Shape | None = None
     # Between an answer and the next request a user waits so long, or by chance between two values.
     think_s: tuple[float, float] = (0.0, 0.0)
-
-    @property
-    def total_s(self) -> float:
-        """How long requests are sent, those that are not counted included."""
-        return self.warmup_s + self.duration_s
 
     @property
     def is_constant(self) -> bool:
@@ -113,12 +109,7 @@ class ClosedSchedule:
             at_rate = f"at {format_rate(self.spawn_rate_per_s)} a second"
             pace = "all at once" if self.spawn_rate_per_s >= self.users else at_rate
             who = f"{self.users:,} users, started {pace}; each sends"
-        counted = (
-            f"{format_duration(self.warmup_s)} of warm-up that is not counted, then "
-            if self.warmup_s
-            else "for "
-        )
-        return f"{who} the next request {self.pause()}; {counted}{format_duration(self.duration_s)}"
+        return f"{who} the next request {self.pause()}; {self.span_in_words()}"
 
     def pause(self) -> str:
         """Return when a user sends the next request."""

@@ -27,9 +27,9 @@ class Worker:
     answered_in_s: float = math.inf
     number: int = -1
     outcome: dict[str, Any] | None = None
-    # Into the run: when it last said anything, and when it was found to be gone.
+    # When it last said anything, into the run.
     heard_after_s: float = 0.0
-    lost_after_s: float | None = None
+    is_lost: bool = False
 
     @property
     def label(self) -> str:
@@ -89,13 +89,13 @@ class Crew:
     def working(self) -> Iterator[Worker]:
         """Yield those that are neither through nor lost."""
         for worker in self.ready.values():
-            if worker.outcome is None and worker.lost_after_s is None:
+            if worker.outcome is None and not worker.is_lost:
                 yield worker
 
     @property
     def is_any_lost(self) -> bool:
         """Say whether the run is incomplete."""
-        return any(worker.lost_after_s is not None for worker in self.ready.values())
+        return any(worker.is_lost for worker in self.ready.values())
 
     def unread(self) -> str | None:
         """Return whose clock nobody knows, if anyone's."""
@@ -122,7 +122,7 @@ class Crew:
             f"{format_duration(max(0.0, worker.heard_after_s))} into the run, and with it "
             f"{self._share(worker)}"
             for worker in self.ready.values()
-            if worker.lost_after_s is not None
+            if worker.is_lost
         ]
 
     def _share(self, worker: Worker) -> str:

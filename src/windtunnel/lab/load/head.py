@@ -206,7 +206,7 @@ class Head:
     def _find_lost(self) -> None:
         for worker in self._crew.working():
             if self._is_gone(worker.name):
-                worker.lost_after_s = perf_counter() - self._start_s
+                worker.is_lost = True
 
     def _hello(self, *, msg: Any, **_: object) -> None:  # noqa: ANN401 - Locust's own message
         worker = Worker(msg.node_id, msg.data["host"], msg.data["pid"])

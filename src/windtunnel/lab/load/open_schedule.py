@@ -24,6 +24,7 @@ from windtunnel.lab.load.arrivals import (
     RateProfile,
     Stage,
 )
+from windtunnel.lab.load.span import Span
 from windtunnel.lab.load.trace import Trace
 from windtunnel.lab.quantities import format_duration, format_rate, parse_duration
 
@@ -50,7 +51,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class OpenSchedule:
+class OpenSchedule(Span):
     """Requests that are due at moments of their own, and sent whether or not others are answered.
 
     Without stages and trace the rate is constant; with stages it is where they start.
@@ -71,18 +72,9 @@ class OpenSchedule:
     duration_s: float
 
     @property
-    def total_s(self) -> float:
-        """How long requests are sent, those that are not counted included."""
-        return self.warmup_s + self.duration_s
-
-    @property
     def ramp_s(self) -> float:
         """How long users are started: there are none."""
         return 0.0
-
-    def spawning(self, processes: int) -> tuple[int, float]:
-        """Return how many of Locust's users are started, all at once: a process has one."""
-        return processes, float(processes)
 
     def read_arrivals(self) -> Arrivals:
         """Return the moments at which requests are due; reads the trace, if there is one."""
@@ -100,15 +92,9 @@ class OpenSchedule:
     def sentence(self) -> str:
         """Return the schedule as a person reads it."""
         spread = "evenly spread" if self.seed is None else f"a Poisson process (seed {self.seed})"
-        counted = (
-            f"{format_duration(self.warmup_s)} of warm-up that is not counted, then "
-            if self.warmup_s
-            else "for "
-        )
         return (
             f"{self._rate_in_words()}, {spread}, sent when they are due, on up to "
-            f"{self.connections_max:,} connections a process; {counted}"
-            f"{format_duration(self.duration_s)}"
+            f"{self.connections_max:,} connections a process; {self.span_in_words()}"
         )
 
     def in_short(self) -> str:

@@ -144,7 +144,8 @@ class Publisher:
             return
         waiting, self._waiting = self._waiting, []
         columns = {name: np.concatenate([each[name] for each in waiting]) for name in waiting[0]}
-        self._metrics.add(columns, list(self._kinds))
+        if self._outlets.prometheus_port is not None:
+            self._metrics.add(columns, list(self._kinds))
         if not self._outlets.has_locust:
             return
         is_counted = ~np.isnan(columns["sent_s"])

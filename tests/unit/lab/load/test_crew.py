@@ -111,8 +111,7 @@ def test_a_loss_says_who_when_and_how_much_of_the_load_went(
     assert (crew.losses(), crew.is_any_lost) == ([], False)
 
     for at_s, worker in enumerate(crew.ready.values(), start=1):
-        # It is found to be gone some seconds after it last said anything.
-        worker.heard_after_s, worker.lost_after_s = float(at_s), at_s + 4.0
+        worker.heard_after_s, worker.is_lost = float(at_s), True
 
     assert crew.is_any_lost
     assert crew.losses() == [
@@ -127,7 +126,7 @@ def test_the_loss_of_the_only_worker_is_the_loss_of_all() -> None:
     crew = _crew(1, _open())
     crew.begin()
     # Lost between the word to begin and the start.
-    crew.ready["w0"].lost_after_s = -0.2
+    crew.ready["w0"].heard_after_s, crew.ready["w0"].is_lost = -0.2, True
 
     assert crew.losses() == [
         "process 100 on host-0 was lost, last heard of 0 ms into the run, and with it all of the "
@@ -140,7 +139,7 @@ def test_who_is_through_or_lost_works_no_more() -> None:
     crew = _crew(3)
     crew.begin()
     crew.ready["w0"].outcome = {}
-    crew.ready["w1"].lost_after_s = 1.0
+    crew.ready["w1"].is_lost = True
 
     assert [worker.name for worker in crew.working()] == ["w2"]
 
