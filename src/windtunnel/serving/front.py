@@ -21,6 +21,7 @@ from windtunnel.core.allocator import keep_freed_memory
 from windtunnel.http.message import Head, Headers
 from windtunnel.http.server import Exchange, serve
 from windtunnel.http.upstream import Call, Upstream
+from windtunnel.serving.answering import Answering
 from windtunnel.serving.children import Reports
 from windtunnel.serving.errors import render_error
 from windtunnel.serving.exposition import CONTENT_TYPE, render_metrics
@@ -84,7 +85,7 @@ class _Server:
     outstanding: int = 0
 
 
-class FrontHandler:
+class FrontHandler(Answering):
     """Forwards every request as it is."""
 
     def __init__(
@@ -130,14 +131,6 @@ class FrontHandler:
         """Hand a server's answer on."""
         kept = [pair for pair in headers if pair[0] not in _NOT_REPEATED]
         exchange.respond(status, kept, chunks)
-
-    def overflow(self, exchange: Exchange) -> None:
-        """Refuse a body that is too large."""
-        self.refuse(exchange, 413, f"The body is over {limits.CONTAINER_BODY_BYTES_MAX} bytes.")
-
-    def malformed(self, exchange: Exchange, status: int, reason: str) -> None:
-        """Refuse what is not HTTP."""
-        self.refuse(exchange, status, reason)
 
     def refuse(self, exchange: Exchange, status: int, message: str) -> None:
         """Answer in the model servers' own form."""

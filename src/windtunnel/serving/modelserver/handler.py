@@ -4,13 +4,13 @@ Routes are decided when the head is in, so that what will be refused is refused 
 read. The work itself is a task for one of the threads (`threads.py`).
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Sequence
 
 from windtunnel.core import limits
 from windtunnel.http.server import Exchange
+from windtunnel.serving.answering import Answering, log_answer
 from windtunnel.serving.codecs.media import JSON, JSON_LINES, choose_answer, unpack_body
 from windtunnel.serving.errors import RequestError, render_error
 from windtunnel.serving.exposition import CONTENT_TYPE, render_metrics
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 _STATUS_CLIENT_CLOSED = 499
 
 
-class ModelHandler:
+class ModelHandler(Answering):
     """What a model server does with requests."""
 
     def __init__(
@@ -44,7 +44,6 @@ class ModelHandler:
         self._threads = threads
         self._meter = meter
         self._logs_requests = logs_requests
-        self._loop = asyncio.get_running_loop()
         # Set when the process begins to end; /ping then tells balancers to look elsewhere.
         self.is_draining = False
 
@@ -82,15 +81,6 @@ class ModelHandler:
         if not self._threads.submit(_Inference(self, self._models, exchange)):
             self.refuse(exchange, 503, "Too many requests wait for this model server.")
 
-    def overflow(self, exchange: Exchange) -> None:
-        """Refuse a body that is too large."""
-        largest = limits.CONTAINER_BODY_BYTES_MAX
-        self.refuse(exchange, 413, f"The body is over {largest} bytes.")
-
-    def malformed(self, exchange: Exchange, status: int, reason: str) -> None:
-        """Refuse what is not HTTP."""
-        self.refuse(exchange, status, reason)
-
     def refuse(self, exchange: Exchange, status: int, message: str) -> None:
         """Answer with an error in TensorFlow Serving's form."""
         self.answer(exchange, status, (render_error(message),))
@@ -107,15 +97,7 @@ class ModelHandler:
         if media == JSON and choose_answer(exchange.head.get(b"accept")) == JSON_LINES:
             media = JSON_LINES
         if self._logs_requests:
-            logger.info(
-                "%s %s %d, %d bytes in, %d out, %.1f ms",
-                exchange.head.method.decode("latin-1"),
-                exchange.head.path.decode("latin-1"),
-                status,
-                exchange.body_bytes,
-                sum(map(len, body)),
-                (self._loop.time() - exchange.received_s) * 1000,
-            )
+            log_answer(logger, exchange, status, sum(map(len, body)))
         if isinstance(exchange.context, Infer):
             self.count(exchange, status, stages)
         exchange.respond(status, ((b"content-type", media),), body)

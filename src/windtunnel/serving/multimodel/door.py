@@ -29,9 +29,11 @@ import uvloop
 from windtunnel.core import limits
 from windtunnel.core.allocator import keep_freed_memory
 from windtunnel.http.server import Exchange, serve
+from windtunnel.serving.answering import Answering
 from windtunnel.serving.children import Reports
 from windtunnel.serving.errors import RequestError, render_error
 from windtunnel.serving.front import FrontHandler
+from windtunnel.serving.multimodel import messages
 from windtunnel.serving.multimodel.routes import (
     Describe,
     Invoke,
@@ -85,7 +87,7 @@ class _Model:
     front: FrontHandler
 
 
-class Door:
+class Door(Answering):
     """What a container of many models does with requests."""
 
     def __init__(self, channel: socket.socket) -> None:
@@ -108,12 +110,8 @@ class Door:
 
     def read(self) -> None:
         """Take what the leader has said."""
-        while True:
-            try:
-                data = self._channel.recv(limits.STATUS_LINE_BYTES_MAX * 2)
-            except BlockingIOError:
-                return
-            self._take(json.loads(data))
+        for message in messages.waiting(self._channel):
+            self._take(message)
 
     def _take(self, message: Mapping[str, Any]) -> None:
         if "loaded" in message:
@@ -208,10 +206,6 @@ class Door:
     def overflow(self, exchange: Exchange) -> None:
         """Refuse a body that is too large."""
         self.refuse(exchange, 413, "The body is too large.")
-
-    def malformed(self, exchange: Exchange, status: int, reason: str) -> None:
-        """Refuse what is not HTTP."""
-        self.refuse(exchange, status, reason)
 
     def refuse(self, exchange: Exchange, status: int, message: str) -> None:
         """Answer in the original's form."""

@@ -28,6 +28,7 @@ from windtunnel.serving.container import Order, run_container
 from windtunnel.serving.errors import ArchiveError, RequestError, ServingError
 from windtunnel.serving.leader import Leader, Role
 from windtunnel.serving.models import choose_models, list_files
+from windtunnel.serving.multimodel import messages
 from windtunnel.serving.multimodel.admission import Demand, check_name, check_room, demand_of
 from windtunnel.serving.scripts.archive import choose_script
 from windtunnel.serving.settings import Settings, one_model_environment
@@ -71,12 +72,7 @@ class Shelf:
 
     def read(self) -> None:
         """Carry out what the door has ordered."""
-        while True:
-            try:
-                data = self._channel.recv(limits.STATUS_LINE_BYTES_MAX * 2)
-            except BlockingIOError:
-                return
-            message = json.loads(data)
+        for message in messages.waiting(self._channel):
             try:
                 self._obey(message)
             except RequestError as error:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from windtunnel.core import limits
 from windtunnel.http.server import Exchange
+from windtunnel.serving.answering import Answering, log_answer
 from windtunnel.serving.errors import render_error
 from windtunnel.serving.exposition import CONTENT_TYPE, render_metrics
 from windtunnel.serving.exposition import PATH as METRICS_PATH
@@ -54,7 +55,7 @@ class Surroundings:
     logs_requests: bool
 
 
-class ScriptService:
+class ScriptService(Answering):
     """What a worker does with requests."""
 
     def __init__(
@@ -105,15 +106,6 @@ class ScriptService:
         else:
             self.refuse(exchange, 503, "Too many requests wait for this script worker.")
 
-    def overflow(self, exchange: Exchange) -> None:
-        """Refuse a body that is too large."""
-        largest = limits.CONTAINER_BODY_BYTES_MAX
-        self.refuse(exchange, 413, f"The body is over {largest} bytes.")
-
-    def malformed(self, exchange: Exchange, status: int, reason: str) -> None:
-        """Refuse what is not HTTP."""
-        self.refuse(exchange, status, reason)
-
     def refuse(self, exchange: Exchange, status: int, message: str) -> None:
         """Answer with an error in the original's form."""
         self.answer(exchange, status, _JSON, render_error(message))
@@ -121,15 +113,7 @@ class ScriptService:
     def answer(self, exchange: Exchange, status: int, content_type: bytes, body: bytes) -> None:
         """Answer a request, and log it where requests are logged."""
         if self.surroundings.logs_requests:
-            logger.info(
-                "%s %s %d, %d bytes in, %d out, %.1f ms",
-                exchange.head.method.decode("latin-1"),
-                exchange.head.path.decode("latin-1"),
-                status,
-                exchange.body_bytes,
-                len(body),
-                (time.monotonic() - exchange.received_s) * 1000,
-            )
+            log_answer(logger, exchange, status, len(body))
         if exchange.head.path == _INVOCATIONS:
             self.count(exchange, status)
         exchange.respond(status, ((b"content-type", content_type),), body)
