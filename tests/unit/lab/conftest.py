@@ -401,3 +401,13 @@ def windtunnel(
         return Ran(code, out, err.decode())
 
     return run
+
+
+@pytest.fixture
+def in_service(windtunnel: Callable[..., Ran], aws: FakeAws, archive: Path) -> str:
+    """Return the name of an endpoint in service, of which nothing was asked yet."""
+    aws.statuses = ["InService"]
+    made = windtunnel("deploy", archive, "--endpoint-name", "unet")
+    assert made.code == 0, made.err
+    aws.asked.clear()
+    return "unet"

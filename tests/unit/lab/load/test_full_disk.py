@@ -34,19 +34,15 @@ main()
 
 
 @pytest.fixture
-def words(windtunnel: "Command", aws: "FakeAws", archive: Path, payload_file: Path) -> list[object]:
+def words(aws: "FakeAws", in_service: str, payload_file: Path) -> list[object]:
     """Return the words of a load on an endpoint in service, less where it is kept."""
 
     def answer(_asked: "Asked") -> tuple[int, dict[str, str], bytes]:
         time.sleep(0.002)
         return 200, {}, b"{}"
 
-    aws.statuses = ["InService"]
     aws.answer = answer
-    made = windtunnel("deploy", archive, "--endpoint-name", "unet")
-    assert made.code == 0, made.err
-    aws.asked.clear()
-    return ["load", "unet", "--payload", payload_file, "--users", 8, "--warmup", "0s"]
+    return ["load", in_service, "--payload", payload_file, "--users", 8, "--warmup", "0s"]
 
 
 def _start(home: Home, size: int, *words: object) -> subprocess.Popen[str]:

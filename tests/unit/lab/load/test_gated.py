@@ -34,8 +34,7 @@ def service_s(aws: "FakeAws") -> list[float]:
 @pytest.fixture
 def load(
     windtunnel: "Command",
-    aws: "FakeAws",
-    archive: Path,
+    in_service: str,
     payload_file: Path,
     service_s: list[float],
     tmp_path: Path,
@@ -44,14 +43,10 @@ def load(
     """Return a function that runs a short load into `tmp_path / name`."""
     assert service_s
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    aws.statuses = ["InService"]
-    ran = windtunnel("deploy", archive, "--endpoint-name", "unet")
-    assert ran.code == 0, ran.err
-    aws.asked.clear()
 
     def run(name: str, *words: object) -> "Ran":
         return windtunnel(
-            *("load", "unet", "--payload", payload_file, "--out", tmp_path / name),
+            *("load", in_service, "--payload", payload_file, "--out", tmp_path / name),
             *("--users", 2, "--duration", "2s", "--warmup", "0s", *words),
         )
 

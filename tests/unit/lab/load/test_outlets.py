@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def endpoint(windtunnel: "Command", aws: "FakeAws", archive: Path) -> str:
+def endpoint(aws: "FakeAws", in_service: str) -> str:
     """Return an endpoint that is in service; every tenth answer of its model is a failure."""
     count = iter(range(10**9))
 
@@ -33,9 +33,7 @@ def endpoint(windtunnel: "Command", aws: "FakeAws", archive: Path) -> str:
         return (500 if next(count) % 10 == 9 else 200), {}, b"1"
 
     aws.answer = answer
-    aws.statuses = ["InService"]
-    assert windtunnel("deploy", archive, "--endpoint-name", "unet").code == 0
-    return "unet"
+    return in_service
 
 
 def _free_port() -> int:

@@ -31,18 +31,12 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def load(
-    windtunnel: "Command", aws: "FakeAws", archive: Path, payload_file: Path, tmp_path: Path
-) -> "Command":
+def load(windtunnel: "Command", in_service: str, payload_file: Path, tmp_path: Path) -> "Command":
     """Return a function that puts a short load on an endpoint in service."""
-    aws.statuses = ["InService"]
-    made = windtunnel("deploy", archive, "--endpoint-name", "unet")
-    assert made.code == 0, made.err
-    aws.asked.clear()
 
     def run(*words: object) -> "Ran":
         return windtunnel(
-            *("load", "unet", "--payload", payload_file, "--out", tmp_path / "run"),
+            *("load", in_service, "--payload", payload_file, "--out", tmp_path / "run"),
             *("--duration", "2s", "--warmup", "0s", *words),
         )
 

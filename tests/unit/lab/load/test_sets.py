@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def load(
-    windtunnel: "Command", aws: "FakeAws", archive: Path, payload_file: Path, tmp_path: Path
+    windtunnel: "Command", aws: "FakeAws", in_service: str, payload_file: Path, tmp_path: Path
 ) -> "Command":
     """Return a function that puts load on an endpoint that answers after 10 ms."""
 
@@ -34,16 +34,12 @@ def load(
         time.sleep(0.01)
         return 200, {}, b"{}"
 
-    aws.statuses = ["InService"]
     aws.answer = answer
-    made = windtunnel("deploy", archive, "--endpoint-name", "unet")
-    assert made.code == 0, made.err
-    aws.asked.clear()
 
     def run(*words: object) -> "Ran":
         sent = [] if "--payload" in words or "--payload-lines" in words else [payload_file]
         given = [word for file in sent for word in ("--payload", file)]
-        return windtunnel("load", "unet", "--out", tmp_path / "run", *given, *words)
+        return windtunnel("load", in_service, "--out", tmp_path / "run", *given, *words)
 
     return run
 

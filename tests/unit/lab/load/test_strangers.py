@@ -65,21 +65,16 @@ def port() -> int:
 @pytest.fixture
 def master(
     windtunnel: "Command",
-    aws: "FakeAws",
-    archive: Path,
+    in_service: str,
     payload_file: Path,
     tmp_path: Path,
     port: int,
 ) -> "Command":
     """Return a function that runs a master of one worker."""
-    aws.statuses = ["InService"]
-    made = windtunnel("deploy", archive, "--endpoint-name", "unet")
-    assert made.code == 0, made.err
-    aws.asked.clear()
 
     def run(*words: object) -> "Ran":
         return windtunnel(
-            *("load", "unet", "--payload", payload_file, "--out", tmp_path / "run"),
+            *("load", in_service, "--payload", payload_file, "--out", tmp_path / "run"),
             *("--users", 1, "--duration", "10m", "--master", "--workers", 1),
             *("--bind-host", "127.0.0.1", "--master-port", port, *words),
         )

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,32 +13,17 @@ from windtunnel.core.errors import UsageError
 from windtunnel.core.home import Home
 from windtunnel.lab.run_directory import RunDirectory
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.unit.lab.conftest import FakeAws, Ran
-
-    Command = Callable[..., Ran]
-
-
-@pytest.fixture
-def endpoint(windtunnel: "Command", aws: "FakeAws", archive: Path) -> str:
-    """Return an endpoint that is in service."""
-    aws.statuses = ["InService"]
-    assert windtunnel("deploy", archive, "--endpoint-name", "unet").code == 0
-    return "unet"
-
 
 @pytest.mark.slow
 def test_a_run_is_kept_when_nobody_reads_its_output_any_more(
-    home: Home, endpoint: str, payload_file: Path, tmp_path: Path
+    home: Home, in_service: str, payload_file: Path, tmp_path: Path
 ) -> None:
     """`| head` shows the first lines of an hour's run; it must not throw the hour away."""
     out = tmp_path / "run"
     read_end, write_end = os.pipe()
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "windtunnel", "load", endpoint, "--home", str(home.path)),
+            *(sys.executable, "-m", "windtunnel", "load", in_service, "--home", str(home.path)),
             *("--payload", str(payload_file), "--out", str(out)),
             *("--users", "1", "--think-time", "20ms", "--duration", "2s", "--warmup", "0s"),
             *("--slo", "p50=5s"),
