@@ -1,5 +1,6 @@
 """Archives, kind and evil, and an S3 that serves them on a Unix socket."""
 
+import asyncio
 import gzip
 import http.server
 import io
@@ -13,6 +14,10 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
 import pytest
+from tests.unit.cloud.fleet.played import LOOPS, SERVER, Cloud, Play, Story, opened
+
+from windtunnel.core import limits
+from windtunnel.core.home import Home
 
 
 class Archives:
@@ -150,3 +155,38 @@ def s3(socket_dir: Path) -> Iterator[FakeS3]:
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def loop_name() -> str:
+    return "uvloop"
+
+
+@pytest.fixture
+def play(
+    loop_name: str,
+    tmp_path: Path,
+    socket_dir: Path,
+    s3: Any,
+    archives: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Play:
+    """Play a story on an open fleet; afterwards no process of it may be left."""
+    monkeypatch.setattr(limits, "RESTART_BACKOFF_FIRST_S", 0.01)
+    monkeypatch.setattr(limits, "PING_INTERVAL_SERVING_S", 0.02)
+    home = Home(tmp_path / "home")
+    home.prepare()
+    script = tmp_path / "server.py"
+    script.write_text(SERVER)
+
+    def run(story: Story) -> None:
+        async def whole() -> Cloud:
+            async with opened(Cloud(home, s3, archives, socket_dir, script)) as cloud:
+                await story(cloud)
+            return cloud
+
+        with asyncio.Runner(loop_factory=LOOPS[loop_name]) as runner:
+            cloud = runner.run(whole())
+        assert cloud.processes() == []
+
+    return run
