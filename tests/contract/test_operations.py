@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 from botocore.validate import ParamValidator
+from tests.contract.samples import ARN, CONFIG_VARIANT, IMAGE, NOW
 
 from windtunnel.cloud.cloudwatch.samples import InvocationRecord
 from windtunnel.cloud.gateway.coverage import HONOURED
@@ -23,21 +24,12 @@ from windtunnel.cloud.gateway.validation import violations
 
 pytestmark = pytest.mark.slow
 
-_IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-inference:2.19-cpu"
-_ARN = "arn:aws:sagemaker:us-east-1:000000000000"
-_CONFIG_VARIANT = {
-    "VariantName": "AllTraffic",
-    "InstanceType": "ml.c5.xlarge",
-    "InitialInstanceCount": 2,
-}
-_NOW = datetime.now(UTC)
-
 
 def _create_model(client: Any, name: str, **environment: str) -> Any:
     return client.create_model(
         ModelName=name,
         PrimaryContainer={
-            "Image": _IMAGE,
+            "Image": IMAGE,
             "ModelDataUrl": "s3://bucket/model.tar.gz",
             "Environment": environment,
             "Mode": "SingleModel",
@@ -53,7 +45,7 @@ def _create_config(client: Any, name: str, **environment: str) -> Any:
         EndpointConfigName=name,
         ProductionVariants=[
             {
-                **_CONFIG_VARIANT,
+                **CONFIG_VARIANT,
                 "ModelName": name,
                 "RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"},
             }
@@ -123,7 +115,7 @@ def _list(operation: str) -> Callable[[Any, str], Any]:
 def _tagged_then(operation: str, **more: Any) -> Callable[[Any, str], Any]:
     def call(client: Any, name: str) -> Any:
         _create_model(client, name)
-        return getattr(client, operation)(ResourceArn=f"{_ARN}:model/{name}", **more)
+        return getattr(client, operation)(ResourceArn=f"{ARN}:model/{name}", **more)
 
     return call
 
@@ -136,8 +128,8 @@ def _statistics(client: Any, name: str) -> Any:
             {"Name": "EndpointName", "Value": "measured"},
             {"Name": "VariantName", "Value": "AllTraffic"},
         ],
-        StartTime=_NOW - timedelta(minutes=10),
-        EndTime=_NOW + timedelta(minutes=10),
+        StartTime=NOW - timedelta(minutes=10),
+        EndTime=NOW + timedelta(minutes=10),
         Period=60,
         Statistics=["Sum", "Average", "Minimum", "Maximum", "SampleCount"],
     )
@@ -303,8 +295,8 @@ CASES: dict[tuple[str, str], Callable[[Any, str], Any]] = {
     ("cloudwatch", "GetMetricStatistics"): _statistics,
     ("cloudwatch", "GetMetricData"): lambda client, _: client.get_metric_data(
         MetricDataQueries=[{"Id": "e1", "Expression": "TIME_SERIES(5)"}],
-        StartTime=_NOW - timedelta(minutes=10),
-        EndTime=_NOW,
+        StartTime=NOW - timedelta(minutes=10),
+        EndTime=NOW,
     ),
     ("cloudwatch", "PutMetricData"): lambda client, _: client.put_metric_data(
         Namespace="Contract", MetricData=[{"MetricName": "m", "Value": 1.0}]
@@ -388,14 +380,14 @@ def test_a_description_says_everything_that_aws_says(sagemaker: Any) -> None:
     answer = sagemaker.describe_endpoint(EndpointName="complete")
     (variant,) = answer["ProductionVariants"]
 
-    assert answer["EndpointArn"] == f"{_ARN}:endpoint/complete"
+    assert answer["EndpointArn"] == f"{ARN}:endpoint/complete"
     assert answer["EndpointConfigName"] == "complete"
     assert answer["EndpointStatus"] == "InService"
     assert answer["CreationTime"] <= answer["LastModifiedTime"] <= datetime.now(UTC)
     assert variant["VariantName"] == "AllTraffic"
     assert variant["CurrentWeight"] == variant["DesiredWeight"] == 1.0
     assert variant["CurrentInstanceCount"] == variant["DesiredInstanceCount"] == 2
-    assert variant["DeployedImages"][0]["SpecifiedImage"] == _IMAGE
+    assert variant["DeployedImages"][0]["SpecifiedImage"] == IMAGE
     assert variant["RoutingConfig"] == {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}
 
 
@@ -410,7 +402,7 @@ def test_boto3s_waiters_follow_an_endpoint_through_its_life(sagemaker: Any) -> N
         sagemaker.describe_endpoint(EndpointName="waited")
     assert caught.value.response["Error"] == {
         "Code": "ValidationException",
-        "Message": f'Could not find endpoint "{_ARN}:endpoint/waited".',
+        "Message": f'Could not find endpoint "{ARN}:endpoint/waited".',
     }
 
 
@@ -495,287 +487,3 @@ def test_metrics_answer_what_was_measured(contract: Any, cloudwatch: Any) -> Non
     assert point["Sum"] == pytest.approx(40_000)
     assert point["SampleCount"] == 2
     assert point["Unit"] == "Microseconds"
-
-
-_INVALID: list[tuple[str, str, dict[str, Any], str, str]] = [
-    (
-        "sagemaker",
-        "describe_endpoint",
-        {"EndpointName": "under_score"},
-        "ValidationException",
-        "1 validation error detected: Value 'under_score' at 'endpointName' failed to satisfy",
-    ),
-    (
-        "sagemaker",
-        "create_model",
-        {"ModelName": "m", "PrimaryContainer": {"Image": "nginx"}},
-        "ValidationException",
-        "does not run in this local cloud",
-    ),
-    (
-        "sagemaker",
-        "create_model",
-        {
-            "ModelName": "m",
-            "PrimaryContainer": {"Image": _IMAGE, "ModelDataUrl": "s3://bucket/missing.tar.gz"},
-        },
-        "ValidationException",
-        "Could not find model data at s3://bucket/missing.tar.gz.",
-    ),
-    (
-        "sagemaker",
-        "create_model",
-        {"ModelName": "m", "PrimaryContainer": {"Image": _IMAGE}, "ExecutionRoleArn": "x" * 20},
-        "ValidationException",
-        "at 'executionRoleArn' failed to satisfy constraint",
-    ),
-    (
-        "sagemaker",
-        "create_endpoint_config",
-        {
-            "EndpointConfigName": "c",
-            "ProductionVariants": [
-                {
-                    "VariantName": "v",
-                    "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1},
-                }
-            ],
-        },
-        "ValidationException",
-        "does not offer ProductionVariants.member.1.ServerlessConfig.",
-    ),
-    (
-        "sagemaker",
-        "create_endpoint",
-        {"EndpointName": "e", "EndpointConfigName": "none"},
-        "ValidationException",
-        f'Could not find endpoint configuration "{_ARN}:endpoint-config/none".',
-    ),
-    (
-        "sagemaker",
-        "create_endpoint_config",
-        {
-            "EndpointConfigName": "c",
-            "ProductionVariants": [{**_CONFIG_VARIANT, "ModelName": "m"}],
-            "ShadowProductionVariants": [{**_CONFIG_VARIANT, "ModelName": "m"}],
-        },
-        "ValidationException",
-        "does not offer ShadowProductionVariants.",
-    ),
-    (
-        "sagemaker",
-        "create_endpoint_config",
-        {
-            "EndpointConfigName": "c",
-            "ProductionVariants": [{**_CONFIG_VARIANT, "ModelName": "m"}],
-            "AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://b/o"}},
-        },
-        "ValidationException",
-        "does not offer AsyncInferenceConfig.",
-    ),
-    (
-        "sagemaker",
-        "create_endpoint_config",
-        {
-            "EndpointConfigName": "c",
-            "ProductionVariants": [
-                {
-                    **_CONFIG_VARIANT,
-                    "ModelName": "m",
-                    "RoutingConfig": {"RoutingStrategy": "KV_AWARE"},
-                    "ManagedInstanceScaling": {"Status": "ENABLED"},
-                }
-            ],
-        },
-        "ValidationException",
-        "does not offer ProductionVariants.member.1.ManagedInstanceScaling, "
-        "ProductionVariants.member.1.RoutingConfig.RoutingStrategy 'KV_AWARE'.",
-    ),
-    (
-        "sagemaker",
-        "create_model",
-        {
-            "ModelName": "m",
-            "PrimaryContainer": {"Image": _IMAGE},
-            "VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]},
-        },
-        "ValidationException",
-        "does not offer VpcConfig.",
-    ),
-    (
-        "sagemaker",
-        "create_model",
-        {
-            "ModelName": "m",
-            "PrimaryContainer": {
-                "Image": _IMAGE,
-                "ModelDataSource": {
-                    "S3DataSource": {
-                        "S3Uri": "s3://bucket/missing/",
-                        "S3DataType": "S3Prefix",
-                        "CompressionType": "None",
-                    }
-                },
-            },
-        },
-        "ValidationException",
-        "Could not find model data at s3://bucket/missing/.",
-    ),
-    (
-        "sagemaker",
-        "update_endpoint",
-        {"EndpointName": "none", "EndpointConfigName": "none"},
-        "ValidationException",
-        f'Could not find endpoint configuration "{_ARN}:endpoint-config/none".',
-    ),
-    (
-        "sagemaker",
-        "update_endpoint",
-        {
-            "EndpointName": "e",
-            "EndpointConfigName": "c",
-            "DeploymentConfig": {
-                "BlueGreenUpdatePolicy": {
-                    "TrafficRoutingConfiguration": {"Type": "CANARY", "WaitIntervalInSeconds": 1}
-                }
-            },
-        },
-        "ValidationException",
-        "does not offer DeploymentConfig.",
-    ),
-    (
-        "sagemaker",
-        "update_endpoint",
-        {
-            "EndpointName": "e",
-            "EndpointConfigName": "c",
-            "ExcludeRetainedVariantProperties": [{"VariantPropertyType": "DataCaptureConfig"}],
-        },
-        "ValidationException",
-        "ExcludeRetainedVariantProperties.member.1.VariantPropertyType 'DataCaptureConfig'",
-    ),
-    (
-        "sagemaker",
-        "update_endpoint_weights_and_capacities",
-        {
-            "EndpointName": "none",
-            "DesiredWeightsAndCapacities": [{"VariantName": "v", "DesiredWeight": 1.0}],
-        },
-        "ValidationException",
-        f'Could not find endpoint "{_ARN}:endpoint/none".',
-    ),
-    (
-        "sagemaker",
-        "update_endpoint_weights_and_capacities",
-        {
-            "EndpointName": "e",
-            "DesiredWeightsAndCapacities": [
-                {"VariantName": "v", "ServerlessUpdateConfig": {"MaxConcurrency": 1}}
-            ],
-        },
-        "ValidationException",
-        "does not offer DesiredWeightsAndCapacities.member.1.ServerlessUpdateConfig.",
-    ),
-    (
-        "sagemaker",
-        "create_inference_component",
-        {
-            "InferenceComponentName": "i",
-            "EndpointName": "e",
-            "VariantName": "v",
-            "Specification": {"ModelName": "m"},
-        },
-        "UnsupportedOperationException",
-        "does not offer CreateInferenceComponent",
-    ),
-    (
-        "sagemaker",
-        "list_endpoints",
-        {"NextToken": "made-up"},
-        "ValidationException",
-        "NextToken",
-    ),
-    (
-        "sagemaker",
-        "create_training_job",
-        {
-            "TrainingJobName": "t",
-            "RoleArn": "arn:aws:iam::000000000000:role/x",
-            "OutputDataConfig": {"S3OutputPath": "s3://b/o"},
-            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
-        },
-        "UnsupportedOperationException",
-        "does not offer CreateTrainingJob",
-    ),
-    (
-        "sts",
-        "get_access_key_info",
-        {"AccessKeyId": "AKIA" * 5},
-        "UnsupportedOperationException",
-        "GetAccessKeyInfo",
-    ),
-    (
-        "cloudwatch",
-        "get_metric_statistics",
-        {
-            "Namespace": "AWS/SageMaker",
-            "MetricName": "Invocations",
-            "StartTime": _NOW,
-            "EndTime": _NOW,
-            "Period": 60,
-            "Statistics": ["Sum"],
-        },
-        "InvalidParameterValue",
-        "The parameter StartTime must not equal parameter EndTime.",
-    ),
-    (
-        "cloudwatch",
-        "get_metric_statistics",
-        {
-            "Namespace": "AWS/SageMaker",
-            "MetricName": "Invocations",
-            "StartTime": _NOW - timedelta(days=1),
-            "EndTime": _NOW,
-            "Period": 1,
-            "Statistics": ["Sum"],
-        },
-        "InvalidParameterCombination",
-        "which exceeds the limit of 1440.",
-    ),
-    (
-        "cloudwatch",
-        "set_alarm_state",
-        {"AlarmName": "a", "StateValue": "OK", "StateReason": "r"},
-        "UnsupportedOperationException",
-        "does not offer SetAlarmState",
-    ),
-]
-
-
-@pytest.mark.parametrize(("service", "operation", "request_", "code", "words"), _INVALID)
-def test_what_is_wrong_gets_awss_kind_of_error(
-    contract: Any, service: str, operation: str, request_: dict[str, Any], code: str, words: str
-) -> None:
-    """`except ClientError` with AWS's codes is how scripts tell mistakes apart."""
-    client = contract.client(service)
-    with pytest.raises(ClientError) as caught:
-        getattr(client, operation)(**request_)
-    response = caught.value.response
-
-    assert response["Error"]["Code"] == code
-    assert words in response["Error"]["Message"]
-    assert response["ResponseMetadata"]["HTTPStatusCode"] == 400
-    assert response["ResponseMetadata"]["RequestId"]
-
-
-def test_declared_errors_are_boto3s_own_exceptions(cloudwatch: Any) -> None:
-    """`except client.exceptions.InvalidParameterValueException` works as on AWS."""
-    with pytest.raises(cloudwatch.exceptions.InvalidParameterValueException):
-        cloudwatch.get_metric_statistics(
-            Namespace="AWS/SageMaker",
-            MetricName="Invocations",
-            StartTime=_NOW,
-            EndTime=_NOW,
-            Period=60,
-            Statistics=["Sum"],
-        )
