@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import typer
 
-from windtunnel.cli.load import before_sending, exit_status, result_lines
+from windtunnel.cli.load import before_sending
+from windtunnel.cli.outcome import exit_status, result_lines
 
 _GOOD: dict[str, Any] = {
     "requests": 100,

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from windtunnel.lab.load.publisher import Publisher
 
+# Of which worker a row is; the other columns are `samples.COLUMNS`.
+_WORKER = "worker"
 _POLL_S = 0.05
 # Looks at each worker's clock: the quickest of some is taken.
 _CLOCK_LOOKS = 5
@@ -316,6 +318,3 @@ def _publisher(
     from windtunnel.lab.load.publisher import Publisher
 
     return Publisher(orders.outlets, orders.plan, runner.environment, interrupt)
-
-
-_WORKER = "worker"
