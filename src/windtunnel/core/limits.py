@@ -391,6 +391,9 @@ MODEL_DIRECTORY_DEPTH_MAX = 32
 # and no more elements than a large picture has.
 WARM_UP_OPEN_SIZE = 32
 WARM_UP_ELEMENT_COUNT_MAX = 16 * MIB
+# A graph that takes longer is left to TensorFlow's pool of inter-op threads: to be handed over
+# costs it 20 µs, measured on 2026-11-26, which is a hundredth of this.
+POOL_CHOICE_RUN_S_MAX = 0.002
 # Script workers of one container: the workshop starts 64, each a process of its own. Guess.
 SCRIPT_WORKER_COUNT_MAX = 256
 # SAGEMAKER_GUNICORN_THREADS of one worker: gunicorn's page advises 2 to 4 a core. Guess.

@@ -1,16 +1,12 @@
 """Which GPUs this machine has, and how much of one a model server may take.
 
 The original looks for /usr/bin/nvidia-smi (serve.py); here it is the driver's own list, which is
-read at every start, and the program only where memory is to be shared.
+read at every start.
 """
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-_ASK_MEMORY = ("nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits")
-# It answers in a second; a driver that hangs must not keep a container from starting. Guess.
-_ASK_TIMEOUT_S = 10.0
 _GPUS = Path("/proc/driver/nvidia/gpus")
 
 
@@ -46,15 +42,3 @@ WHOLE = GpuShare()
 def choose_share(server: int, gpu_count: int, fraction: float | None) -> GpuShare:
     """Return a server's share: of several GPUs it gets one, in turn, as in the original."""
     return GpuShare(server % gpu_count if gpu_count > 1 else None, fraction)
-
-
-def read_memory_mib(number: int | None) -> list[int]:
-    """Return the memory of each GPU that counts, in MiB; none where the driver does not say."""
-    try:
-        said = subprocess.run(
-            _ASK_MEMORY, capture_output=True, text=True, timeout=_ASK_TIMEOUT_S, check=True
-        ).stdout
-        totals = [int(line) for line in said.splitlines()]
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return []
-    return totals if number is None else totals[number : number + 1]

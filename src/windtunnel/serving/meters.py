@@ -193,6 +193,7 @@ class MeteredEngine:
 
     def __init__(self, engine: Engine, model: str) -> None:
         self.signatures = engine.signatures
+        self.definitions = engine.definitions
         self.warm_up = engine.warm_up
         self._run = engine.run
         self._model = model

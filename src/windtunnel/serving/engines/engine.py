@@ -6,7 +6,7 @@ first model, and threads do not survive a fork. `run` is called from several thr
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from windtunnel.serving.errors import RequestError
 from windtunnel.serving.tensors import Signature, Tensors, render_shape
@@ -26,6 +26,11 @@ class Engine(Protocol):
     @property
     def signatures(self) -> Mapping[str, Signature]:
         """The ways to call it, by name."""
+        ...
+
+    @property
+    def definitions(self) -> Mapping[str, Any]:
+        """TensorFlow's SignatureDefs by name, also of what cannot be called."""
         ...
 
     def run(self, signature: Signature, inputs: Tensors) -> Tensors:

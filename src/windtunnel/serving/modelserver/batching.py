@@ -84,6 +84,7 @@ class BatchingEngine:
     def __init__(self, engine: Engine, batcher: Batcher, name: str) -> None:
         self.engine = engine
         self.signatures = engine.signatures
+        self.definitions = engine.definitions
         self._batcher = batcher
         self._name = name
         self._alone: set[str] = set()

@@ -48,7 +48,7 @@ def predict(models: ServedModels, data: bytes) -> bytes:
     signature = servable.signatures.get(name)
     if signature is None:
         raise RequestError(f'Serving signature key "{name}" not found.', 412)
-    inputs = _read_inputs(given, signature, servable.definitions.get(name))
+    inputs = _read_inputs(given, signature, servable.engine.definitions.get(name))
     wanted = _choose_outputs(request.output_filter, signature)
     outputs = servable.engine.run(signature, inputs)
     response = predict_pb2.PredictResponse()
@@ -140,7 +140,7 @@ def multi_inference(models: ServedModels, data: bytes) -> bytes:
             raise RequestError(f"Duplicate evaluation of signature: {name}")
         if name not in servable.signatures:
             raise RequestError(f"Requested signature not found in model graph: {name}")
-        inputs = servable.definitions[name].inputs.values()
+        inputs = servable.engine.definitions[name].inputs.values()
         tensors[name] = ",".join(sorted(info.name for info in inputs))
         if len(set(tensors.values())) > 1:
             raise RequestError("Input tensor must be the same for all Signatures.")
@@ -173,7 +173,7 @@ def describe_model(models: ServedModels, data: bytes) -> bytes:
     servable = models.find(_read_target(request.model_spec))
     response = get_model_metadata_pb2.GetModelMetadataResponse()
     _fill_spec(response.model_spec, servable)
-    definitions = get_model_metadata_pb2.SignatureDefMap(signature_def=servable.definitions)
+    definitions = get_model_metadata_pb2.SignatureDefMap(signature_def=servable.engine.definitions)
     response.metadata[_SIGNATURE_DEF].Pack(definitions)
     return _serialise(response)
 

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from windtunnel.serving import tfs_api
 from windtunnel.serving.children import Reports
 from windtunnel.serving.engines.engine import Threads as EngineThreads
 from windtunnel.serving.errors import ServingError
-from windtunnel.serving.gpus import WHOLE, GpuShare, read_memory_mib
+from windtunnel.serving.gpus import WHOLE, GpuShare
 from windtunnel.serving.meters import Meter, MeterPlan
 from windtunnel.serving.models import Models
 from windtunnel.serving.modelserver.batch_queues import BatchRules
@@ -84,36 +84,35 @@ def run_model_server(plan: ServerPlan, reports: Reports, lifeline: int) -> int:
 
 
 def _load(plan: ServerPlan, meter: Meter) -> ServedModels:
+    if plan.gpu.number is not None:
+        # Read when TensorFlow looks for GPUs, which it has not yet.
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(plan.gpu.number)
     from windtunnel.serving.engines import tensorflow
 
-    tensorflow.configure(plan.engine_threads)
-    _share_gpu(plan.gpu)
+    runtime = tensorflow.Runtime(plan.engine_threads, plan.gpu.fraction)
+    _log_gpu(plan.gpu, has_gpu=tensorflow.has_gpu)
     if plan.batching is None:
-        return ServedModels(plan.models, plan.directory, tensorflow.TensorFlowEngine)
+        return ServedModels(plan.models, plan.directory, runtime.load)
     batcher = Batcher(
         _batch_rules(plan.batching), logs_batches=plan.logs_requests, on_batch=meter.note_batch
     )
 
     def load(directory: Path) -> BatchingEngine:
         name = f"{directory.parent.name}/{directory.name}"
-        return BatchingEngine(tensorflow.TensorFlowEngine(directory), batcher, name)
+        return BatchingEngine(runtime.load(directory), batcher, name)
 
     return ServedModels(plan.models, plan.directory, load)
 
 
-def _share_gpu(share: GpuShare) -> None:
-    from windtunnel.serving.engines import tensorflow
-
-    if share.number is not None:
-        # Read when TensorFlow looks for GPUs, which it has not yet.
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(share.number)
+def _log_gpu(share: GpuShare, has_gpu: Callable[[], bool]) -> None:
     if share.fraction is None:
         return
-    obstacle = tensorflow.share_gpus(share.fraction, read_memory_mib(share.number))
-    if obstacle is None:
+    if has_gpu():
         logger.info("of the GPU's memory this model server has %g", share.fraction)
     else:
-        logger.warning("SAGEMAKER_TFS_FRACTIONAL_GPU_MEM_MARGIN has no effect: %s.", obstacle)
+        logger.warning(
+            "SAGEMAKER_TFS_FRACTIONAL_GPU_MEM_MARGIN has no effect: this TensorFlow uses no GPU."
+        )
 
 
 def _batch_rules(batching: Batching) -> BatchRules:

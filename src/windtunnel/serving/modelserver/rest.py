@@ -69,7 +69,7 @@ def render_metadata(models: ServedModels, target: Target) -> bytes:
             # TensorFlow Serving's ToJsonString sets always_print_primitive_fields.
             always_print_fields_with_no_presence=True,
         )
-        for name, definition in servable.definitions.items()
+        for name, definition in servable.engine.definitions.items()
     }
     spec = {"name": servable.name, "signature_name": "", "version": str(servable.version)}
     # The message around the map has a field of the map's name.

@@ -2,7 +2,7 @@
 
 Both feed one tensor of serialized examples, and say so when a signature is not made for it; rules
 and wording as classifier.cc and regressor.cc in TensorFlow Serving. The method that a signature is
-for stands in its SavedModel (`served.py`).
+for stands in its SavedModel.
 """
 
 from collections.abc import Mapping, Sequence

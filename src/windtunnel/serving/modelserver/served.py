@@ -5,15 +5,12 @@ TensorFlow Serving's words for what is not there. REST (`rest.py`) and gRPC (`gr
 the same questions here.
 """
 
-import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from windtunnel.serving.definitions import read_definitions
 from windtunnel.serving.engines.engine import Engine
 from windtunnel.serving.errors import RequestError
 from windtunnel.serving.meters import MeteredEngine
@@ -31,10 +28,11 @@ class Servable:
     name: str
     version: int
     engine: Engine
-    # The ways to call it, each with the method that its SavedModel gives it.
-    signatures: Mapping[str, Signature]
-    # The SignatureDefs of the SavedModel, also of what cannot be called.
-    definitions: Mapping[str, Any]
+
+    @property
+    def signatures(self) -> Mapping[str, Signature]:
+        """The ways to call it."""
+        return self.engine.signatures
 
 
 class ServedModels:
@@ -92,14 +90,8 @@ def _refuse_label(target: Target) -> None:
 
 
 def _load(name: str, version: int, directory: Path, load: Callable[[Path], Engine]) -> Servable:
-    from tensorflow.core.protobuf import meta_graph_pb2
-
     started_s = time.monotonic()
     engine = load(directory)
-    definitions = {
-        key: meta_graph_pb2.SignatureDef.FromString(text)
-        for key, text in sorted(read_definitions(directory).items())
-    }
     loaded_s = time.monotonic()
     engine.warm_up()
     logger.info(
@@ -109,10 +101,4 @@ def _load(name: str, version: int, directory: Path, load: Callable[[Path], Engin
         loaded_s - started_s,
         time.monotonic() - loaded_s,
     )
-    signatures = {
-        key: dataclasses.replace(signature, method=definitions[key].method_name)
-        if key in definitions
-        else signature
-        for key, signature in engine.signatures.items()
-    }
-    return Servable(name, version, MeteredEngine(engine, name), signatures, definitions)
+    return Servable(name, version, MeteredEngine(engine, name))

@@ -33,6 +33,7 @@ class Engine:
 
     def __init__(self, work: Callable[[Tensors], Tensors]) -> None:
         self.signatures = {"serving_default": SUM}
+        self.definitions: dict[str, object] = {}
         self.work = work
         self.run_rows: list[int] = []
         self.warm_ups = 0
