@@ -22,9 +22,10 @@ ALLOWED: dict[str, set[str]] = {
     "http": set(),
     "sample": set(),
     "serving": {"http"},
+    "compiler": {"serving"},
     "cloud": {"aws", "http"},
     "lab": {"aws"},
-    "cli": {"aws", "cloud", "http", "lab", "sample", "serving"},
+    "cli": {"aws", "cloud", "compiler", "http", "lab", "sample", "serving"},
 }
 # Names that say nothing of what is inside.
 BANNED_MODULES = {

@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from windtunnel.core.home import Home
 
@@ -16,7 +17,14 @@ from windtunnel.core.home import Home
 def measuring(home: Home, what: str, on_wait: Callable[[str], None]) -> Iterator[None]:
     """Hold the home's lease; `on_wait` is told who holds it, if somebody else does."""
     home.prepare()
-    descriptor = os.open(home.measurement_lease, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with holding(home.measurement_lease, what, on_wait):
+        yield
+
+
+@contextlib.contextmanager
+def holding(lease: Path, what: str, on_wait: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lease that a file is; its folder is there."""
+    descriptor = os.open(lease, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

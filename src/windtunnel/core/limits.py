@@ -394,6 +394,21 @@ WARM_UP_ELEMENT_COUNT_MAX = 16 * MIB
 # A graph that takes longer is left to TensorFlow's pool of inter-op threads: to be handed over
 # costs it 20 µs, measured on 2026-11-26, which is a hundredth of this.
 POOL_CHOICE_RUN_S_MAX = 0.002
+# One input of a compilation: a batch of 64 pictures of 1024 x 1024. Guess.
+COMPILE_INPUT_ELEMENTS_MAX = 64 * 1024 * 1024 * 4
+# An archive that is compiled, unpacked: the fetcher's own limit for one that is served is larger,
+# because nothing of that is held in memory twice. Guess.
+COMPILE_UNPACKED_BYTES_MAX = 20 * GIB
+# Samples to quantise by. NNCF's default subset is 300; it takes 0.3 s for each of a U-Net's, and
+# the mask of one that was quantised by 24 is as good as the tolerance wants (2026-11-26).
+CALIBRATION_SAMPLE_COUNT_MAX = 100
+# Artefacts that are kept for a second identical job: each has a model's size. Guess.
+COMPILE_CACHE_COUNT_MAX = 32
+# A compiled model's manifest: a signature has some hundred bytes a tensor. Guess.
+MANIFEST_BYTES_MAX = 4 * MIB
+# Shapes that a compiled model is kept ready for besides its own: each is a compiled graph of the
+# size of its weights. Guess.
+SPECIALISED_SHAPES_COUNT_MAX = 8
 # Script workers of one container: the workshop starts 64, each a process of its own. Guess.
 SCRIPT_WORKER_COUNT_MAX = 256
 # SAGEMAKER_GUNICORN_THREADS of one worker: gunicorn's page advises 2 to 4 a core. Guess.

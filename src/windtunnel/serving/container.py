@@ -312,6 +312,7 @@ def _front_role(
 
 def import_engines(*, for_scripts: bool) -> None:
     """Import what takes seconds, once for all forks; a zygote has done it long before."""
+    from windtunnel.serving import openvino_library  # noqa: F401 - for the forks
     from windtunnel.serving.engines import tensorflow  # noqa: F401 - for the forks
 
     if for_scripts:

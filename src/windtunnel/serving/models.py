@@ -2,6 +2,7 @@
 
 The original's rule (find_models in tfs_utils.py): wherever a `saved_model.pb` lies in a folder
 whose name is a number, that number is a version, and the folder above it a model of its own name.
+A compiled model has a manifest in that place (`compiled.py`).
 Rules: the choice is a pure function of the listed paths; no file is opened here.
 """
 
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from windtunnel.core import limits
+from windtunnel.serving.compiled import MANIFEST
 from windtunnel.serving.errors import ArchiveError
 
 SAVED_MODEL = "saved_model.pb"
@@ -44,7 +46,7 @@ def choose_models(paths: Iterable[PurePosixPath], default_model: str | None) -> 
     found = sorted(set(paths))
     versions: dict[PurePosixPath, dict[int, PurePosixPath]] = {}
     for path in found:
-        if path.name == SAVED_MODEL and _is_version(path.parent.name):
+        if path.name in {SAVED_MODEL, MANIFEST} and _is_version(path.parent.name):
             model_path = path.parent.parent
             versions.setdefault(model_path, {})[int(path.parent.name)] = path.parent
     by_name: dict[str, Model] = {}

@@ -31,7 +31,8 @@ from tensorflow.core.protobuf import config_pb2
 from windtunnel.core import limits
 from windtunnel.serving.engines.engine import Threads, check_shapes
 from windtunnel.serving.errors import Code, LoadError, RequestError
-from windtunnel.serving.tensors import TYPES, Shape, Signature, Tensors, TensorSpec, name_type
+from windtunnel.serving.signatures import read_signature
+from windtunnel.serving.tensors import Signature, Tensors
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class TensorFlowEngine:
             ) from error
         self.definitions: Mapping[str, Any] = dict(sorted(graph.signature_def.items()))
         self.signatures: Mapping[str, Signature] = {
-            name: _read_signature(name, definition)
+            name: read_signature(name, definition)
             for name, definition in self.definitions.items()
             if not name.startswith(_NO_SIGNATURE)
         }
@@ -223,23 +224,6 @@ def _likely_shape(shape: tuple[int | None, ...]) -> tuple[int, ...]:
         size if size is not None else 1 if axis == 0 else limits.WARM_UP_OPEN_SIZE
         for axis, size in enumerate(shape)
     )
-
-
-def _read_signature(name: str, definition: Any) -> Signature:  # noqa: ANN401 - protobuf's
-    return Signature(
-        name,
-        {key: _read_spec(key, definition.inputs[key]) for key in sorted(definition.inputs)},
-        {key: _read_spec(key, definition.outputs[key]) for key in sorted(definition.outputs)},
-        definition.method_name,
-    )
-
-
-def _read_spec(name: str, found: Any) -> TensorSpec:  # noqa: ANN401 - protobuf's
-    type_name = name_type(tf.as_dtype(found.dtype).name)
-    shape: Shape = None
-    if not found.tensor_shape.unknown_rank:
-        shape = tuple(None if dim.size < 0 else dim.size for dim in found.tensor_shape.dim)
-    return TensorSpec(name, TYPES.get(type_name), type_name, shape)
 
 
 def _reason(message: str) -> str:

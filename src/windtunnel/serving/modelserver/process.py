@@ -22,6 +22,8 @@ from windtunnel.core.allocator import keep_freed_memory
 from windtunnel.http.server import serve
 from windtunnel.serving import tfs_api
 from windtunnel.serving.children import Reports
+from windtunnel.serving.compiled import MANIFEST
+from windtunnel.serving.engines.engine import Engine
 from windtunnel.serving.engines.engine import Threads as EngineThreads
 from windtunnel.serving.errors import ServingError
 from windtunnel.serving.gpus import WHOLE, GpuShare
@@ -84,24 +86,38 @@ def run_model_server(plan: ServerPlan, reports: Reports, lifeline: int) -> int:
 
 
 def _load(plan: ServerPlan, meter: Meter) -> ServedModels:
-    if plan.gpu.number is not None:
-        # Read when TensorFlow looks for GPUs, which it has not yet.
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(plan.gpu.number)
-    from windtunnel.serving.engines import tensorflow
-
-    runtime = tensorflow.Runtime(plan.engine_threads, plan.gpu.fraction)
-    _log_gpu(plan.gpu, has_gpu=tensorflow.has_gpu)
+    load = _choose_engine(plan)
     if plan.batching is None:
-        return ServedModels(plan.models, plan.directory, runtime.load)
+        return ServedModels(plan.models, plan.directory, load)
     batcher = Batcher(
         _batch_rules(plan.batching), logs_batches=plan.logs_requests, on_batch=meter.note_batch
     )
 
-    def load(directory: Path) -> BatchingEngine:
-        name = f"{directory.parent.name}/{directory.name}"
-        return BatchingEngine(runtime.load(directory), batcher, name)
+    def load_batching(directory: Path) -> BatchingEngine:
+        return BatchingEngine(load(directory), batcher, f"{directory.parent.name}/{directory.name}")
 
-    return ServedModels(plan.models, plan.directory, load)
+    return ServedModels(plan.models, plan.directory, load_batching)
+
+
+def _choose_engine(plan: ServerPlan) -> Callable[[Path], Engine]:
+    """Return what loads a folder: TensorFlow, or what it was compiled for."""
+    if plan.gpu.number is not None:
+        # Read when an engine looks for GPUs, which it has not yet.
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(plan.gpu.number)
+    from windtunnel.serving.engines import tensorflow
+
+    # Costs nothing before the first model.
+    runtime = tensorflow.Runtime(plan.engine_threads, plan.gpu.fraction)
+    _log_gpu(plan.gpu, has_gpu=tensorflow.has_gpu)
+
+    def load(directory: Path) -> Engine:
+        if not (directory / MANIFEST).exists():
+            return runtime.load(directory)
+        from windtunnel.serving.engines.compiled import load_compiled
+
+        return load_compiled(directory, plan.engine_threads)
+
+    return load
 
 
 def _log_gpu(share: GpuShare, has_gpu: Callable[[], bool]) -> None:

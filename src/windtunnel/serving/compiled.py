@@ -1,0 +1,77 @@
+"""What stands beside a compiled model: which engine runs it, how, and how it is called.
+
+The compiler writes it as `windtunnel.json` where the SavedModel was; a folder with one is a version
+of a model like any other.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from windtunnel.core import limits
+from windtunnel.serving.errors import LoadError
+
+MANIFEST = "windtunnel.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A compiled model, as the compiler has found it to be fastest."""
+
+    # Of ENGINES.
+    engine: str
+    # The file of the graph, beside this one.
+    model: str
+    # How exactly it computes: f32, bf16, int8.
+    precision: str
+    # The precision that floats are computed in, in OpenVINO's word: f32, bf16.
+    floats: str
+    # What it was compiled and measured for.
+    target: str
+    shapes: Mapping[str, tuple[int, ...]]
+    # Inferences at once, and the threads of each; 0 threads: all cores.
+    streams: int
+    threads: int
+    # The name of each input and output in the graph.
+    names: Mapping[str, str]
+    # TensorFlow's SignatureDef of `serving_default` in JSON.
+    signature: Mapping[str, Any]
+    # Where a compiled graph was kept for the CPU that it was compiled on; "" for nowhere.
+    blob: str = ""
+    format: int = _FORMAT
+
+    def write(self, directory: Path) -> None:
+        """Put it beside the graph."""
+        text = json.dumps(asdict(self), indent=2)
+        (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+    def definition(self) -> Any:  # noqa: ANN401 - protobuf's
+        """Return the SignatureDef."""
+        from google.protobuf.json_format import ParseDict
+        from tensorflow.core.protobuf import meta_graph_pb2
+
+        return ParseDict(self.signature, meta_graph_pb2.SignatureDef())
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Return what a compiled model is, or raise LoadError."""
+    path = directory / MANIFEST
+    try:
+        if path.stat().st_size > limits.MANIFEST_BYTES_MAX:
+            raise LoadError(f"{path.name} is larger than {limits.MANIFEST_BYTES_MAX} bytes.")
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found.get("format") != _FORMAT:
+            raise LoadError(
+                f"{path.name} has format {found.get('format')}, and this Windtunnel reads"
+                f" {_FORMAT}: compile the model with this version."
+            )
+        found["shapes"] = {name: tuple(shape) for name, shape in found["shapes"].items()}
+        manifest = Manifest(**found)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise LoadError(f"{path.name} is not a compiled model's: {error}") from error
+    if Path(manifest.model).name != manifest.model or Path(manifest.blob).name != manifest.blob:
+        raise LoadError(f"{path.name} names a file outside of its folder.")
+    return manifest

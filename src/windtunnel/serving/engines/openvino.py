@@ -1,0 +1,161 @@
+"""OpenVINO: models that the compiler has made of others, on CPUs.
+
+The graph keeps its open dimensions. It is specialised for the shapes it was compiled for when it
+loads, and for others when the first request brings them, which is said in the log: a request of
+other shapes then waits some tenths of a second once, instead of failing.
+"""
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from windtunnel.core import limits
+from windtunnel.serving.compiled import Manifest, read_manifest
+from windtunnel.serving.engines.engine import Threads, check_shapes
+from windtunnel.serving.errors import LoadError, RequestError
+from windtunnel.serving.openvino_library import ov
+from windtunnel.serving.signatures import read_signature
+from windtunnel.serving.tensors import DEFAULT_SIGNATURE, Signature, Tensors, render_shape
+
+logger = logging.getLogger(__name__)
+
+_DEVICE = "CPU"
+Shapes = tuple[tuple[int, ...], ...]
+
+
+class _Specialised:
+    """The graph for one set of shapes, and what runs it."""
+
+    def __init__(self, compiled: Any) -> None:  # noqa: ANN401 - OpenVINO's
+        self._compiled = compiled
+        # A request holds the memory of one run; as many are made as run at once.
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        try:
+            request = self._idle.get_nowait()
+        except Empty:
+            request = self._compiled.create_infer_request()
+        results = request.infer(feeds, share_inputs=True, share_outputs=True)
+        # Copied: the next run of this request writes where these lie.
+        outputs = {
+            name: np.array(value)
+            for output, value in results.items()
+            for name in output.get_names()
+        }
+        self._idle.put(request)
+        return outputs
+
+    def export(self) -> bytes:
+        return bytes(self._compiled.export_model().getvalue())
+
+
+class OpenVinoEngine:
+    """A compiled model in this process."""
+
+    def __init__(self, directory: Path, threads: Threads) -> None:
+        """Load what the manifest in a directory names, or raise LoadError."""
+        self._manifest = read_manifest(directory)
+        self._directory = directory
+        self._settings = _settings(self._manifest, threads)
+        definition = self._manifest.definition()
+        self.definitions: Mapping[str, Any] = {DEFAULT_SIGNATURE: definition}
+        self._signature = read_signature(DEFAULT_SIGNATURE, definition)
+        self.signatures: Mapping[str, Signature] = {DEFAULT_SIGNATURE: self._signature}
+        self._core = ov.Core()
+        self._specialising = threading.Lock()
+        self._others: OrderedDict[Shapes, _Specialised] = OrderedDict()
+        self._own = tuple(self._manifest.shapes[name] for name in self._signature.inputs)
+        try:
+            self._model = self._core.read_model(directory / self._manifest.model)
+            self._main = _Specialised(self._import() or self._compile(self._own))
+        except RuntimeError as error:
+            raise LoadError(f"OpenVINO cannot load {directory.name}: {error}") from error
+
+    def run(self, signature: Signature, inputs: Tensors) -> Tensors:
+        """Return the outputs for these inputs, or raise RequestError."""
+        check_shapes(signature, inputs)
+        names = self._manifest.names
+        shapes = tuple(inputs[name].shape for name in signature.inputs)
+        try:
+            found = self._main if shapes == self._own else self._find(shapes)
+            outputs = found.run({names[name]: inputs[name] for name in signature.inputs})
+        except RuntimeError as error:
+            raise RequestError(_reason(error), 400) from error
+        return {name: outputs[names[name]] for name in signature.outputs}
+
+    def warm_up(self) -> None:
+        """Run the shapes it was compiled for once."""
+        inputs = {}
+        for name, spec in self._signature.inputs.items():
+            assert spec.type is not None
+            inputs[name] = np.zeros(self._manifest.shapes[name], spec.type.dtype)
+        self.run(self._signature, inputs)
+
+    def export(self) -> bytes:
+        """Return the compiled graph, for another start on the same kind of CPU."""
+        return self._main.export()
+
+    def _find(self, shapes: Shapes) -> _Specialised:
+        with self._specialising:
+            found = self._others.get(shapes)
+            if found is not None:
+                self._others.move_to_end(shapes)
+                return found
+            begin_s = time.monotonic()
+            found = self._others[shapes] = _Specialised(self._compile(shapes))
+            if len(self._others) > limits.SPECIALISED_SHAPES_COUNT_MAX:
+                self._others.popitem(last=False)
+            logger.warning(
+                "compiled for %s, asked for %s: specialised in %.2f s",
+                " ".join(map(render_shape, self._own)),
+                " ".join(map(render_shape, shapes)),
+                time.monotonic() - begin_s,
+            )
+            return found
+
+    def _compile(self, shapes: Shapes) -> Any:  # noqa: ANN401 - OpenVINO's
+        names = self._manifest.names
+        model = self._model.clone()
+        model.reshape(
+            {
+                names[name]: list(shape)
+                for name, shape in zip(self._signature.inputs, shapes, strict=True)
+            }
+        )
+        return self._core.compile_model(model, _DEVICE, self._settings)
+
+    def _import(self) -> Any:  # noqa: ANN401 - OpenVINO's
+        """Return what the compiler has kept, where this is the same kind of CPU; else None."""
+        if not self._manifest.blob:
+            return None
+        try:
+            content = (self._directory / self._manifest.blob).read_bytes()
+            return self._core.import_model(content, _DEVICE, self._settings)
+        except (OSError, RuntimeError):
+            # Another CPU, or another version: it is compiled, which takes longer.
+            return None
+
+
+def _settings(manifest: Manifest, threads: Threads) -> dict[str, Any]:
+    """Return OpenVINO's properties; SAGEMAKER_TFS_INTRA_OP_PARALLELISM overrules the report."""
+    return {
+        "INFERENCE_PRECISION_HINT": manifest.floats,
+        "NUM_STREAMS": manifest.streams,
+        "INFERENCE_NUM_THREADS": threads.intra_op or manifest.threads * manifest.streams,
+        # The cores of a container are its affinity's; OpenVINO would choose among the machine's.
+        "ENABLE_CPU_PINNING": False,
+    }
+
+
+def _reason(error: RuntimeError) -> str:
+    """Return what OpenVINO said, without the places in its source."""
+    lines = [line for line in str(error).splitlines() if line and not line.startswith("Exception")]
+    return lines[-1] if lines else str(error)
