@@ -12,6 +12,7 @@ import typer
 from windtunnel import __version__
 from windtunnel.cli import (
     clean,
+    compilation,
     container,
     deploy,
     env,
@@ -59,6 +60,7 @@ app.command()(env.env)
 # What follows the command is the command's, `--` or not.
 app.command(context_settings={"allow_interspersed_args": False})(run.run)
 app.command()(container.container)
+app.command(name="compile")(compilation.compile_model)
 app.command()(grouped(deploy.deploy))
 app.command()(grouped(invoke.invoke))
 app.command()(grouped(load.load))

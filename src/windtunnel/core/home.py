@@ -56,6 +56,7 @@ class Home:
         self.models = path / "models"
         self.logs = path / "logs"
         self.cache = path / "cache"
+        self.compilations = self.cache / "compilations"
         self.aws_config = path / "aws" / "config"
         self.aws_credentials = path / "aws" / "credentials"
         # The proxy's certificate authority; the key never leaves this directory.

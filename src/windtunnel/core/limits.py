@@ -402,6 +402,8 @@ COMPILE_UNPACKED_BYTES_MAX = 20 * GIB
 # Samples to quantise by. NNCF's default subset is 300; it takes 0.3 s for each of a U-Net's, and
 # the mask of one that was quantised by 24 is as good as the tolerance wants (2026-11-26).
 CALIBRATION_SAMPLE_COUNT_MAX = 100
+# One line of what a compiler process tells: a reason may repeat what a converter said. Guess.
+COMPILE_EVENT_BYTES_MAX = MIB
 # Artefacts that are kept for a second identical job: each has a model's size. Guess.
 COMPILE_CACHE_COUNT_MAX = 32
 # A compiled model's manifest: a signature has some hundred bytes a tensor. Guess.

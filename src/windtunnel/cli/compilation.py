@@ -1,0 +1,226 @@
+"""`windtunnel compile`: what SageMaker Neo does, on this machine and in the open."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from windtunnel.cli import options
+from windtunnel.core import limits
+from windtunnel.core.errors import UsageError, WindtunnelError
+from windtunnel.core.home import Home
+
+if TYPE_CHECKING:
+    from windtunnel.cli.progress import StderrProgress
+
+# `-P` keeps the directory that the user happens to stand in from shadowing modules.
+_COMPILER = (sys.executable, "-P", "-m", "windtunnel.compiler")
+_STOP_GRACE_S = 2.0
+_SUFFIX = ".tar.gz"
+
+_ArchiveArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL.tar.gz", help="A model, packed for SageMaker.", show_default=False
+    ),
+]
+_OutOption = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        metavar="FILE",
+        help="The compiled archive to write; its report goes beside it.",
+        show_default=False,
+    ),
+]
+_TargetOption = Annotated[
+    str,
+    typer.Option(
+        "--target",
+        help="local: this machine. Else a family of instances, as SageMaker Neo calls it: ml_c5, "
+        "ml_c7i, ml_c7g, ml_g4dn, …",
+    ),
+]
+_ShapeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--input-shape",
+        metavar="JSON",
+        help="A shape for each input: '{\"inputs\": [1, 256, 256, 3]}'; else the model's own.",
+        show_default=False,
+    ),
+]
+_FrameworkOption = Annotated[
+    str, typer.Option("--framework", help="What the model is: tensorflow, keras, tflite, onnx.")
+]
+_CalibrationOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration",
+        metavar="FILE.npz",
+        help="Samples, an array for each input: int8 is tried too, and answers are compared on "
+        "them.",
+        show_default=False,
+    ),
+]
+_OptionsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--options",
+        metavar="JSON",
+        help='CompilerOptions: \'{"objective": "throughput", "precisions": ["f32", "bf16"]}\'.',
+        show_default=False,
+    ),
+]
+_NoCacheOption = Annotated[
+    bool, typer.Option("--no-cache", help="Compile and measure again, whatever is known.")
+]
+
+
+def compile_model(
+    archive: _ArchiveArgument,
+    out: _OutOption,
+    target: _TargetOption = "local",
+    input_shape: _ShapeOption = None,
+    framework: _FrameworkOption = "tensorflow",
+    calibration: _CalibrationOption = None,
+    compiler_options: _OptionsOption = None,
+    no_cache: _NoCacheOption = False,  # noqa: FBT002
+    home: options.HomeOption = None,
+    as_json: options.JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Compile a model: every form that the target can run is tried, and the fastest right one kept.
+
+    [bold]Example[/bold]: windtunnel compile model.tar.gz --target local --out compiled.tar.gz
+
+    Answers are compared with those of the model as it is, speeds are measured beside it, and a
+    report says what was tried. Where nothing is faster, nothing is written.
+
+    Exit status: 0 written, 1 not compiled (the reason says why), 2 wrong words or files.
+    """
+    _check(archive, out, calibration)
+    resolved = Home.resolve(home)
+    resolved.prepare()
+    report_dir = out.with_name(f"{out.name.removesuffix(_SUFFIX)}-report")
+    job = {
+        "archive": str(archive.absolute()),
+        "output": str(out.absolute()),
+        "report_dir": str(report_dir.absolute()),
+        "cache_dir": None if no_cache else str(resolved.compilations),
+        "lease": str(resolved.measurement_lease),
+        "framework": framework,
+        "framework_version": None,
+        "data_input_config": input_shape,
+        "target": target,
+        "compiler_options": compiler_options,
+        "calibration": None if calibration is None else str(calibration.absolute()),
+    }
+    from windtunnel.cli.progress import StderrProgress
+
+    with StderrProgress() as progress:
+        outcome = asyncio.run(_run(job, resolved, progress))
+    if outcome["event"] == "failed":
+        raise WindtunnelError(_failure(outcome, report_dir))
+    report = json.loads((report_dir / "report.json").read_text(encoding="utf-8"))
+    if as_json:
+        typer.echo(json.dumps({"output": str(out), "report": report}, indent=2))
+        return
+    _show(report)
+    typer.echo(f"{outcome['summary']}\n{out}  {out.stat().st_size / 1e6:.1f} MB")
+    typer.echo(f"report: {report_dir / 'report.html'}")
+
+
+def _check(archive: Path, out: Path, calibration: Path | None) -> None:
+    for path in (archive, calibration):
+        if path is not None and not path.is_file():
+            raise UsageError(f"{path} does not exist, or is no file.")
+    if not out.name.endswith(_SUFFIX):
+        raise UsageError(f"--out names the archive to write, and {out} does not end in {_SUFFIX}.")
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"--out {out}: the directory {out.parent} does not exist.")
+    if out.exists() and out.samefile(archive):
+        raise UsageError("--out is the model itself: write the compiled one somewhere else.")
+
+
+def _failure(outcome: Mapping[str, Any], report_dir: Path) -> str:
+    reason = f"{outcome['reason']}"
+    if (report_dir / "report.html").exists():
+        reason += f" Report: {report_dir / 'report.html'}."
+    return reason
+
+
+async def _run(job: Mapping[str, Any], home: Home, progress: "StderrProgress") -> Mapping[str, Any]:
+    """Run the job in a process of its own; return its last event."""
+    from windtunnel.core.supervision import Supervisor, new_generation
+
+    supervisor = Supervisor(new_generation(f"compile-{home.id}"))
+    with tempfile.TemporaryDirectory(prefix="windtunnel-") as scratch:
+        file = Path(scratch) / "job.json"
+        file.write_text(json.dumps(job), encoding="utf-8")
+        process = await supervisor.start(
+            [*_COMPILER, str(file)],
+            environment=os.environ,
+            output=asyncio.subprocess.PIPE,
+            line_bytes_max=limits.COMPILE_EVENT_BYTES_MAX,
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        log = asyncio.create_task(_tail(process.stderr))
+        last: Mapping[str, Any] = {}
+        said = ""
+        try:
+            async for line in process.stdout:
+                last = json.loads(line)
+                if last["event"] == "progress" and last["text"] != said:
+                    said = last["text"]
+                    progress.step(said)
+            status = await process.wait()
+        finally:
+            await supervisor.stop_all(_STOP_GRACE_S)
+            supervisor.close()
+        told = await log
+    if last.get("event") not in {"completed", "failed"}:
+        reason = f"The compiler ended with status {status} before it had an answer. {told}"
+        return {"event": "failed", "kind": "InternalError", "reason": reason.strip()}
+    return last
+
+
+async def _tail(stream: asyncio.StreamReader) -> str:
+    """Return the last line of a log that nobody else reads."""
+    last = b""
+    with contextlib.suppress(ValueError):
+        async for line in stream:
+            last = line.strip() or last
+    return last.decode("utf-8", "replace")
+
+
+def _show(report: Mapping[str, Any]) -> None:
+    """Print what was tried."""
+    from rich.console import Console
+    from rich.table import Table
+
+    for notice in report["notices"]:
+        typer.echo(f"note: {notice}", err=True)
+    table = Table(box=None, pad_edge=False)
+    for head in ("form", "p50 ms", "times baseline", "CPU ms", report["measure"], "at least"):
+        table.add_column(head, justify="left" if head == "form" else "right")
+    for row in (report["baseline"], *report["candidates"]):
+        is_timed = "p50_ms" in row
+        low, high = row["times_baseline_95"] if is_timed else (0.0, 0.0)
+        table.add_row(
+            row["name"],
+            f"{row['p50_ms']:.3g}" if is_timed else "not timed",
+            f"{row['times_baseline']:.2f} ({low:.2f} to {high:.2f})" if is_timed else "",
+            f"{row['cpu_ms']:.3g}" if is_timed else "",
+            f"{row['score']:.4f}" if "score" in row else "",
+            f"{row['tolerance']:g}" if "tolerance" in row else "",
+        )
+    Console(highlight=False).print(table)
+    typer.echo(f"speeds: {report['measured']}")

@@ -1,0 +1,82 @@
+"""Run one job: `python -m windtunnel.compiler JOB.json`.
+
+Lines of JSON on stdout: {"event": "progress", "text", "done"} as it goes on, then one of
+{"event": "completed", "output", "derived_data_input_config", "engine", "summary"} and
+{"event": "failed", "kind", "reason"}, with exit status 0 and 1. stderr is the log.
+"""
+
+import json
+import logging
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import IO
+
+from windtunnel.core.lifeline import join_parent
+
+# Read by libraries when they are imported.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job that the one argument names."""
+    from windtunnel.compiler.errors import CompileError
+    from windtunnel.compiler.job import read_job
+    from windtunnel.compiler.pipeline import compile_job
+
+    _join_parent()
+    out = _take_stdout()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+
+    def say(**event: object) -> None:
+        out.write(json.dumps(event) + "\n")
+        out.flush()
+
+    try:
+        (path,) = arguments
+        outcome = compile_job(
+            read_job(Path(path)),
+            lambda text, done: say(event="progress", text=text, done=round(done, 3)),
+        )
+    except CompileError as error:
+        say(event="failed", kind=error.kind, reason=str(error))
+        return 1
+    except MemoryError:
+        say(event="failed", kind="InternalError", reason="The machine has not enough memory.")
+        return 1
+    except Exception as error:
+        logging.getLogger(__name__).exception("the job failed")
+        say(event="failed", kind="InternalError", reason=f"{type(error).__name__}: {error}")
+        return 1
+    say(
+        event="completed",
+        output=str(outcome.output),
+        derived_data_input_config=outcome.derived_data_input_config,
+        engine=outcome.engine,
+        summary=outcome.summary,
+    )
+    return 0
+
+
+def _join_parent() -> None:
+    """End when whoever asked for the job is gone."""
+    lifeline = join_parent()
+    if lifeline is not None:
+        threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+
+
+def _end_with(lifeline: int) -> None:
+    os.read(lifeline, 1)
+    os._exit(1)
+
+
+def _take_stdout() -> IO[str]:
+    """Keep stdout for events: what libraries print goes to the log."""
+    own = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return own
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,112 @@
+"""What was compiled before: the same archive, options and versions give the same artefact.
+
+A folder for each job, named by the digest of all that its outcome depends on; whole, because it is
+made under another name and renamed. The least recently used go when there are too many.
+"""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from windtunnel import __version__
+from windtunnel.compiler import machine
+from windtunnel.compiler.job import Job
+from windtunnel.core import limits
+
+_FORMAT = 1
+_PACKAGES = ("openvino", "nncf", "tensorflow-cpu", "tensorflow", "onnxruntime", "tf2onnx", "numpy")
+_PIECE_BYTES = 1 << 20
+ARTEFACT, OUTCOME = "model.tar.gz", "outcome.json"
+REPORTS = ("report.json", "report.html")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what compiles."""
+    found = {"windtunnel": __version__}
+    for name in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def key_of(job: Job) -> str:
+    """Return the digest of all that a job's outcome depends on."""
+    said = {
+        "format": _FORMAT,
+        "archive": _digest(job.archive),
+        "calibration": None if job.calibration is None else _digest(job.calibration),
+        "framework": job.framework,
+        "data_input_config": job.data_input_config,
+        "target": job.target.name,
+        # What is measured depends on the machine.
+        "processor": machine.processor(),
+        "features": sorted(machine.features()),
+        "cores": machine.core_count(),
+        "options": repr(job.options),
+        "versions": versions(),
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def find(cache_dir: Path | None, key: str) -> Path | None:
+    """Return the folder of an earlier outcome."""
+    if cache_dir is None or not (cache_dir / key / OUTCOME).is_file():
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(cache_dir / key)
+    return cache_dir / key
+
+
+def keep(cache_dir: Path | None, key: str, artefact: Path, reports: Path, outcome: object) -> None:
+    """Keep an outcome; what cannot be kept is compiled again another time."""
+    if cache_dir is None:
+        return
+    with contextlib.suppress(OSError):
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=cache_dir, prefix=".making-"))
+        try:
+            shutil.copyfile(artefact, made / ARTEFACT)
+            for name in REPORTS:
+                shutil.copyfile(reports / name, made / name)
+            (made / OUTCOME).write_text(json.dumps(outcome), encoding="utf-8")
+            made.rename(cache_dir / key)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+        _make_room(cache_dir)
+
+
+def _make_room(cache_dir: Path) -> None:
+    kept = sorted(
+        (path for path in cache_dir.iterdir() if not path.name.startswith(".")),
+        key=lambda path: path.stat().st_mtime,
+    )
+    for path in kept[: -limits.COMPILE_CACHE_COUNT_MAX]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def take(found: Path, job: Job) -> Mapping[str, Any]:
+    """Put an earlier outcome where a job wants it; return what was said of it."""
+    partial = job.output.with_name(f".{job.output.name}.partial")
+    job.output.parent.mkdir(parents=True, exist_ok=True)
+    job.report_dir.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(found / ARTEFACT, partial)
+    for name in REPORTS:
+        shutil.copyfile(found / name, job.report_dir / name)
+    partial.replace(job.output)
+    outcome: Mapping[str, Any] = json.loads((found / OUTCOME).read_text(encoding="utf-8"))
+    return outcome
