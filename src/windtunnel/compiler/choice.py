@@ -63,6 +63,12 @@ def choose(
             f"Nothing is faster than {baseline.name}: the best form, {best}, has {times:.2f} times"
             f" its speed by {what}. Serve the model as it is.",
         )
+    if times <= 1:
+        return Choice(
+            best,
+            f"{best} is the fastest of {len(right)}, and has {times:.2f} times {baseline.name}'s"
+            f" speed by {what} on this machine, which is not the target.",
+        )
     others = len(right) - 1
     told = f" of {len(right)} forms within tolerance" if others else ""
     return Choice(best, f"{best} is the fastest{told}: {times:.2f}x {baseline.name} by {what}.")

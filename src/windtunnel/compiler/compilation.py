@@ -25,6 +25,7 @@ from windtunnel.compiler.sources import Graph, Source, open_source
 from windtunnel.compiler.targets import LOCAL, Kind, parse_target
 from windtunnel.compiler.verify import Measure
 from windtunnel.core.lease import holding
+from windtunnel.serving.errors import RequestError
 from windtunnel.serving.tensors import Tensors
 
 Tell = Callable[[str, float], None]
@@ -42,6 +43,8 @@ class Made:
 def compile_afresh(job: Job, work: Path, tell: Tell) -> Made:
     """Do all of a job in a folder for it; the artefact and the report are where the job says."""
     begin_s = time.monotonic()
+    for name in REPORTS:
+        (job.report_dir / name).unlink(missing_ok=True)
     tell("unpacking the archive", 0.0)
     unpacked = work / "archive"
     unpacked.mkdir()
@@ -115,7 +118,12 @@ class _Compilation:
         )
 
     def _answers(self, given: Sequence[Tensors]) -> list[Tensors]:
-        return trial.answers(self._source.baseline, self._source.signature, given)
+        try:
+            return trial.answers(self._source.baseline, self._source.signature, given)
+        except RequestError as error:
+            raise CompileError(
+                f"The model itself, run by {self._source.title}, fails on a sample: {error}"
+            ) from error
 
     def _choose_samples(self, graph: Graph | None) -> None:
         """Find what answers are compared on, and what is quantised by."""
@@ -173,7 +181,10 @@ class _Compilation:
 
     def _try(self, candidate: Candidate) -> None:
         self._tell(f"comparing the answers of {candidate.name}", 0.45)
-        got = trial.answers(candidate.engine, self._source.signature, self._samples)
+        try:
+            got = trial.answers(candidate.engine, self._source.signature, self._samples)
+        except RequestError as error:
+            raise CompileError(f"The form {candidate.name} fails on a sample: {error}") from error
         candidate.score = self._measure.score(self._expected, got)
         self._candidates.append(candidate)
 

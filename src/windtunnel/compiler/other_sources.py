@@ -1,5 +1,6 @@
 """ONNX and TFLite: models that have no SignatureDef, so that one is made of their tensors."""
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -149,9 +150,15 @@ class _TfliteBaseline:
         }
         self._interpreter = tf.lite.Interpreter(model_path=str(path))
         self._interpreter.allocate_tensors()
+        # An interpreter has one memory for all its tensors.
+        self._running = threading.Lock()
 
     def run(self, signature: Signature, inputs: Tensors) -> Tensors:
-        """Return the outputs for these inputs; one caller at a time."""
+        """Return the outputs for these inputs; one caller after the other."""
+        with self._running:
+            return self._run(signature, inputs)
+
+    def _run(self, signature: Signature, inputs: Tensors) -> Tensors:
         found = self._interpreter
         for detail in found.get_input_details():
             value = inputs[_key(detail["name"], signature.inputs)]

@@ -104,7 +104,9 @@ class SavedModel:
             convert_variables_to_constants_v2,
         )
 
-        function = tf.saved_model.load(str(self._directory)).signatures[DEFAULT_SIGNATURE]
+        # The variables of a function live as long as the object it was loaded with.
+        loaded = tf.saved_model.load(str(self._directory))
+        function = loaded.signatures[DEFAULT_SIGNATURE]
         frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
         feeds = [each for each in frozen.inputs if each.dtype != tf.resource]
         # Both lists are in the order of the names, as TensorFlow sorts a structure's keys.

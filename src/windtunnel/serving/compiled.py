@@ -56,6 +56,19 @@ class Manifest:
         return ParseDict(self.signature, meta_graph_pb2.SignatureDef())
 
 
+def describe(manifest: Manifest, intra_op: int, cores: int) -> str:
+    """Say what runs a compiled model, and what became of TensorFlow's variables."""
+    names = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
+    engine = names.get(manifest.engine, manifest.engine)
+    floats = f", floats in {manifest.floats}" if manifest.precision != manifest.floats else ""
+    threads = intra_op or manifest.threads * manifest.streams or cores
+    origin = "SAGEMAKER_TFS_INTRA_OP_PARALLELISM" if intra_op else "the report"
+    return (
+        f"compiled for {manifest.target}: {engine}, {manifest.precision}{floats};"
+        f" inferences at once: {manifest.streams}; inference threads: {threads} ({origin})"
+    )
+
+
 def read_manifest(directory: Path) -> Manifest:
     """Return what a compiled model is, or raise LoadError."""
     path = directory / MANIFEST

@@ -16,10 +16,11 @@ from pathlib import Path, PurePosixPath
 
 from windtunnel.serving import front
 from windtunnel.serving.children import Reports
+from windtunnel.serving.compiled import MANIFEST, describe, read_manifest
 from windtunnel.serving.gpus import choose_share, count_gpus
 from windtunnel.serving.leader import Leader, Listener, Role
 from windtunnel.serving.meters import Meter, MeterPlan
-from windtunnel.serving.models import Models, choose_models, list_files
+from windtunnel.serving.models import Model, Models, choose_models, list_files
 from windtunnel.serving.modelserver import process
 from windtunnel.serving.modelserver.process import ServerPlan
 from windtunnel.serving.ports import HOST, ServerPorts, claim_ports
@@ -337,6 +338,8 @@ def _tell(setup: _Setup) -> None:
             " (the default model)" if model.name == setup.models.default else "",
         )
     cores = process.core_count()
+    for model in setup.models.by_name.values():
+        _tell_compiled(model, setup, cores)
     logger.info(
         "model servers: %d; cores: %d; intra-op threads: %s; inter-op threads: %s",
         settings.server_count,
@@ -363,3 +366,23 @@ def _tell(setup: _Setup) -> None:
             )
     for notice in (*settings.notices, *(script.notices if script is not None else ())):
         logger.warning("%s", notice)
+
+
+def _tell_compiled(model: Model, setup: _Setup, cores: int) -> None:
+    """Say how the compiled versions of a model are run, and which variables mean nothing then."""
+    threads = setup.settings.threads
+    manifests = {
+        version: read_manifest(setup.order.model_dir / path)
+        for version, path in sorted(model.versions.items())
+        if (setup.order.model_dir / path / MANIFEST).exists()
+    }
+    for version, manifest in manifests.items():
+        said = describe(manifest, threads.intra_op, cores)
+        logger.info("model %s, version %d, is %s", model.name, version, said)
+    if len(manifests) == len(model.versions) and threads.inter_op:
+        logger.warning(
+            "SAGEMAKER_TFS_INTER_OP_PARALLELISM=%d has no effect: the model %s is compiled, and"
+            " its engine runs one operation after the other.",
+            threads.inter_op,
+            model.name,
+        )
