@@ -1,7 +1,7 @@
 """Run the measurements: all of them, or those named.
 
     python -m benchmarks [gateway] [unet] [tiny] [unet_peers] [start] [scripts] [generator]
-        [memory] [master] [truth] [control] [proxy] [codecs] [batching]
+        [memory] [master] [truth] [control] [proxy] [codecs] [batching] [compiler]
 
 Prints Markdown with the machine's facts. Wants an otherwise idle machine.
 """
@@ -27,6 +27,7 @@ NAMES = (
     "proxy",
     "codecs",
     "batching",
+    "compiler",
 )
 
 
