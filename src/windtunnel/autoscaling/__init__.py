@@ -1,0 +1,33 @@
+"""Auto scaling as Application Auto Scaling and CloudWatch's alarms do it; pure, on any clock.
+
+Nothing here reads a clock, a file or a metric, so that one code decides live, warped and simulated.
+
+    alarm       which state an alarm is in, period after period
+    tracking    a target-tracking policy's two alarms and its arithmetic
+    steps       a step policy's arithmetic, and which steps AWS refuses
+    schedule    when scheduled actions are due
+    decider     all of a scalable target's policies: out, in or neither, and why
+    activity    AWS's wording of what was done
+
+A live loop drives a decider like this; everything it keeps between two rounds is in the alarms, in
+`decider.memory` and in `seen_s`:
+
+    policy = TrackingPolicy("follow", "SageMakerVariantInvocationsPerInstance", target=70)
+    high, low = Alarm(policy.high_rule(resource, uuid_a)), Alarm(policy.low_rule(resource, uuid_b))
+    decider = Decider(Bounds(1, 4), [Tracked(policy, high, low)])
+
+    every few seconds, with the time as a value:
+        for alarm in alarms whose rule.ended_by(now_s - late_s) is beyond alarm.period:
+            for period in those that ended since:            # late data: observe an old one again
+                alarm.observe(period, its statistic from CloudWatch, or None)
+        for due_s, action in schedule.due(actions, seen_s, now_s):
+            carry out decider.rebound(now_s, desired, the action's bounds), unless suspended
+        if an alarm was looked at:
+            found = decider.decide(now_s, desired, is_scalable=the endpoint is InService)
+            Decision: set the capacity, keep an activity with its cause; when the instances are
+                      in service, decider.fulfilled(found, now_s)
+            Held: with a reason it is a not-scaled activity; else nothing to tell AWS's way
+
+After a restart `Alarm.restore` takes up the kept state and the metric's last periods. Warped, the
+loop hands in a clock that runs K times as fast; nothing here knows.
+"""
