@@ -8,6 +8,9 @@ Nothing here reads a clock, a file or a metric, so that one code decides live, w
     schedule    when scheduled actions are due
     decider     all of a scalable target's policies: out, in or neither, and why
     activity    AWS's wording of what was done
+    simulator   a decider on a virtual clock, driven by a trace; `circumstances` and `signals` are
+                what it takes as given and which metrics it can work out, `timeline` what comes out
+    clairvoyant what somebody who knew the trace would have run
 
 A live loop drives a decider like this; everything it keeps between two rounds is in the alarms, in
 `decider.memory` and in `seen_s`:

@@ -49,11 +49,11 @@ HIGH_RESOLUTION = Windows(
     "standard metrics; the counts themselves are a guess, those of the standard alarms",
 )
 # By metric, where it is not as STANDARD. The names are PredefinedMetricType's, or
-# `Namespace/MetricName` of a customized one.
+# `Namespace/MetricName/Statistic` of a customized one.
 WINDOWS: Mapping[str, Windows] = {
     "SageMakerVariantConcurrentRequestsPerModelHighResolution": HIGH_RESOLUTION,
     "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution": HIGH_RESOLUTION,
-    "AWS/ApplicationELB/TargetResponseTime": Windows(
+    "AWS/ApplicationELB/TargetResponseTime/Average": Windows(
         Window(3, 60),
         Window(9, 60),
         "aws-cloudformation/cloudformation-coverage-roadmap#2353: 9 data points within 15 minutes, "
