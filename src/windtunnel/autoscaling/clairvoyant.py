@@ -9,7 +9,8 @@ missed request in instance-hours, the cheapest plan minimises
     + for every start the hours of a start-up, + for every stop those of a removal
 
 which two running sums per instance find exactly, forward through the trace and back. m is raised
-until no more is missed than may be. No plan with as few misses is cheaper, up to one step of m.
+until no more is missed than may be. No plan with as few misses is cheaper, up to one step of m and,
+in fleets of hundreds, a group of instances.
 """
 
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ _HOUR_S = 3600.0
 _ROUNDS = 14
 _DECADES = (-10.0, 4.0)
 _NEVER = 1e18
+# More instances than this are decided in groups of equal size: a percent of a fleet is one of them.
+_LEVELS_MAX = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,13 @@ def plan(demand: Demand, circumstances: Circumstances, bounds: Bounds, over_max:
     """
     each = circumstances.capacity_rps * demand.period_s
     most = float(demand.counts.max(initial=0.0))
-    levels = min(bounds.capacity_max, max(int(np.ceil(most / each)), bounds.low))
-    best = _plan(demand, circumstances, bounds.low, levels, 10.0 ** _DECADES[1])
+    instances = min(bounds.capacity_max, max(int(np.ceil(most / each)), bounds.low))
+    fleet = _Fleet.of(instances, bounds.low, demand, circumstances)
+    best = _plan(demand, fleet, 10.0 ** _DECADES[1])
     low, high = _DECADES
     for _ in range(_ROUNDS):
         middle = (low + high) / 2
-        found = _plan(demand, circumstances, bounds.low, levels, 10.0**middle)
+        found = _plan(demand, fleet, 10.0**middle)
         if found.over > over_max:
             low = middle
             continue
@@ -59,16 +63,38 @@ def plan(demand: Demand, circumstances: Circumstances, bounds: Bounds, over_max:
     return best
 
 
-def _plan(
-    demand: Demand, circumstances: Circumstances, always: int, levels: int, price: float
-) -> Plan:
+@dataclass(frozen=True, slots=True)
+class _Fleet:
+    """The instances to decide about, in groups, and what each group costs and does."""
+
+    levels: int
+    always: int
+    size: int
+    # Requests that a group serves in a step.
+    each: float
+    hours: float
+    start: float
+    stop: float
+
+    @classmethod
+    def of(cls, instances: int, low: int, demand: Demand, circumstances: Circumstances) -> "_Fleet":
+        size = -(-instances // _LEVELS_MAX)
+        return cls(
+            levels=-(-instances // size),
+            always=low // size,
+            size=size,
+            each=size * circumstances.capacity_rps * demand.period_s,
+            hours=size * demand.period_s / _HOUR_S,
+            start=size * circumstances.start_up.middle_s / _HOUR_S,
+            stop=size * circumstances.removal.middle_s / _HOUR_S,
+        )
+
+
+def _plan(demand: Demand, fleet: _Fleet, price: float) -> Plan:
     """Return the cheapest plan at a price of a missed request."""
-    each = circumstances.capacity_rps * demand.period_s
-    hours = demand.period_s / _HOUR_S
-    start = circumstances.start_up.middle_s / _HOUR_S
-    stop = circumstances.removal.middle_s / _HOUR_S
+    levels, each, start, stop = fleet.levels, fleet.each, fleet.start, fleet.stop
     below = each * np.arange(levels)
-    forced = np.arange(levels) < always
+    forced = np.arange(levels) < fleet.always
     count = len(demand.counts)
     came_on: npt.NDArray[np.bool_] = np.empty((count, levels), dtype=bool)
     kept_off: npt.NDArray[np.bool_] = np.empty((count, levels), dtype=bool)
@@ -79,7 +105,10 @@ def _plan(
         came_on[step] = from_off < on
         kept_off[step] = off <= from_on
         left = np.clip(requests - below, 0.0, each)
-        on, off = np.minimum(on, from_off) + hours, np.minimum(off, from_on) + price * left
+        on, off = (
+            np.minimum(on, from_off) + fleet.hours,
+            np.minimum(off, from_on) + price * left,
+        )
         off[forced] = _NEVER
     is_on = on < off
     serving = np.empty(count)
@@ -92,4 +121,5 @@ def _plan(
             stops += int((before & ~is_on).sum())
         is_on = before
     over = float(np.maximum(demand.counts - serving * each, 0.0).sum())
-    return Plan(serving, float(serving.sum() * hours + starts * start + stops * stop), over)
+    hours = float(serving.sum() * fleet.hours + starts * start + stops * stop)
+    return Plan(serving * fleet.size, hours, over)

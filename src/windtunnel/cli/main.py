@@ -21,6 +21,7 @@ from windtunnel.cli import (
     report,
     run,
     sample,
+    simulate,
     unread,
     up,
 )
@@ -64,6 +65,7 @@ app.command(name="compile")(compilation.compile_model)
 app.command()(grouped(deploy.deploy))
 app.command()(grouped(invoke.invoke))
 app.command()(grouped(load.load))
+app.command()(grouped(simulate.simulate))
 app.command()(report.report)
 app.command()(grouped(clean.clean))
 app.add_typer(sample.app, name="sample")

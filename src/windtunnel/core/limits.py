@@ -469,6 +469,13 @@ LOAD_CONNECTION_COUNT_MAX = 2000
 LOAD_IDLE_TRUSTED_S = 1.0
 # A trace of arrivals: two months of minutes are 2.2 MB, an hour of moments at 1,000 a second 40 MB.
 LOAD_TRACE_BYTES_MAX = 64 * MIB
+# Periods of one simulation: three weeks short of two years of periods of ten seconds, 0.5 GB of
+# memory and half a minute of time.
+SIMULATED_PERIODS_MAX = 6_000_000
+# Policies compared in one simulation: 1,000 are the sweep that the project is measured by.
+SIMULATED_POLICIES_MAX = 10_000
+# A file of policies; AWS allows 50 a target, each under 10 kB.
+POLICY_FILE_BYTES_MAX = 1 * MIB
 # Kinds of error told apart in one run; more become one kind.
 LOAD_ERROR_KINDS_MAX = 100
 # Of a failed answer's body this much is kept, to quote from.

@@ -25,7 +25,7 @@ from windtunnel.core import limits
 from windtunnel.core.errors import UsageError
 from windtunnel.lab.load.arrivals import ListedArrivals, RateProfile, Stage
 
-_HEADER = ["period", "count"]
+HEADER = ["period", "count"]
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -44,11 +44,11 @@ class Trace:
 
     def read(self) -> RateProfile | ListedArrivals:
         """Return what the file says, or what of it cannot be read."""
-        data = _bytes_of(Path(self.path))
+        data = bytes_of(Path(self.path))
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise UsageError(f"The trace {self.path} changed since it was checked.")
-        lines = _text_of(data, self.path).splitlines()
-        if lines and [word.strip() for word in lines[0].split(",")] == _HEADER:
+        lines = text_of(data, self.path).splitlines()
+        if lines and [word.strip() for word in lines[0].split(",")] == HEADER:
             return self._profile(lines)
         return self._listed(lines)
 
@@ -61,7 +61,7 @@ class Trace:
                 continue
             try:
                 name, text = row
-                start_s = _seconds(name)
+                start_s = moment_s(name)
                 count = float(text)
             except ValueError:
                 raise self._bad(number, "is not a time and a count") from None
@@ -139,17 +139,18 @@ def open_trace(path: Path, *, scale: float, speed: float, first_period: str | No
     for name, value in (("--trace-scale", scale), ("--trace-speed", speed)):
         if not (math.isfinite(value) and value > 0):
             raise UsageError(f"{name} must be more than 0.")
-    digest = hashlib.sha256(_bytes_of(path)).hexdigest()
+    digest = hashlib.sha256(bytes_of(path)).hexdigest()
     return Trace(str(path.absolute()), digest, scale, speed, first_period)
 
 
-def _seconds(name: str) -> float:
+def moment_s(name: str) -> float:
     """Return a period's start; without a zone it is taken as UTC, whose days are all as long."""
     moment = datetime.fromisoformat(name)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _bytes_of(path: Path) -> bytes:
+def bytes_of(path: Path) -> bytes:
+    """Return what a trace's file holds, or why it cannot be read."""
     try:
         with path.open("rb") as file:
             data = file.read(limits.LOAD_TRACE_BYTES_MAX + 1)
@@ -159,7 +160,8 @@ def _bytes_of(path: Path) -> bytes:
     return data
 
 
-def _text_of(data: bytes, path: str) -> str:
+def text_of(data: bytes, path: str) -> str:
+    """Return a trace's text, unpacked if it is packed."""
     try:
         if data.startswith(_GZIP_MAGIC):
             with gzip.open(io.BytesIO(data)) as file:

@@ -58,4 +58,6 @@ class Plots:
         # A `<` could only stand in a text; inside JSON it may be written so that it ends nothing.
         data = json.dumps(figure, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
         script = Html(f'<script type="application/json" id="{name}">{data}</script>')
-        return join([script, tag("div", cls="plot", **{"data-figure": name})])
+        # The place is as high as what is drawn there.
+        style = {"style": f"height:{figure['layout']['height']}px"}
+        return join([script, tag("div", cls="plot", **{"data-figure": name}, **style)])

@@ -43,10 +43,15 @@ def render(runs: Sequence[Run]) -> str:
         title, body = findings.headline(seen[0]), _one(seen[0], plots)
     else:
         title, body = _several(seen, plots)
+    return document(title, body, "latency counts from when a request was due")
+
+
+def document(title: str, body: Html, remark: str) -> str:
+    """Return a page that needs nothing but itself."""
     here = resources.files(__package__)
     style = (here / "page.css").read_text(encoding="utf-8")
     script = (here / "page.js").read_text(encoding="utf-8")
-    made = f"Written by Windtunnel {__version__}; latency counts from when a request was due."
+    made = f"Written by Windtunnel {__version__}; {remark}."
     return join(
         [
             Html("<!doctype html>\n"),

@@ -1,0 +1,14 @@
+"""Dry runs of scaling policies: files in, a recommendation and a page out.
+
+    policies        what boto3 takes, as what is simulated, and back
+    traces          a file of traffic as requests per period
+    capacity        what one instance can do: given, or from a load run
+    sweep           many policies over one trace, on several processes
+    recommendation  the cheapest that keeps an objective, held against a clairvoyant
+    cost            what instance-hours cost, with what that figure may be called
+    result          all of it as one JSON object
+    figures, page   all of it for a person
+    stand_in        a generated trace of the length and burstiness of a recorded one
+
+How a policy decides is in `windtunnel.autoscaling`, which the local cloud shares.
+"""
