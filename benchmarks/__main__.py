@@ -1,7 +1,7 @@
 """Run the measurements: all of them, or those named.
 
     python -m benchmarks [gateway] [unet] [tiny] [unet_peers] [start] [scripts] [generator]
-        [memory] [master] [truth] [control] [proxy] [codecs] [batching] [compiler]
+        [memory] [master] [truth] [control] [proxy] [codecs] [batching] [compiler] [simulate]
 
 Prints Markdown with the machine's facts. Wants an otherwise idle machine.
 """
@@ -28,6 +28,7 @@ NAMES = (
     "codecs",
     "batching",
     "compiler",
+    "simulate",
 )
 
 
