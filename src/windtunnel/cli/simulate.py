@@ -1,205 +1,33 @@
 """`windtunnel simulate`: a scaling policy's dry run over recorded traffic."""
 
 import json
-from dataclasses import dataclass
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from windtunnel.cli import options
+from windtunnel.cli.dry_runs import Around, Past, Variations, grid_of
+from windtunnel.cli.options import Where
+from windtunnel.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from windtunnel.autoscaling.circumstances import Circumstances, Range
-    from windtunnel.lab.simulation.capacity import Capacity
+    from windtunnel.lab.simulation.history import History
+    from windtunnel.lab.simulation.policies import Asked
     from windtunnel.lab.simulation.result import Simulated
 
-_AROUND = "What is taken as given"
-_SWEEP = "Many policies"
 _SHOWN = 10
 
 
-@dataclass(frozen=True)
-class Around:
-    """What surrounds the policies."""
-
-    capacity_rps: Annotated[
-        float | None,
-        typer.Option(
-            "--capacity-rps",
-            metavar="R",
-            help="Requests a second that one instance serves.",
-            rich_help_panel=_AROUND,
-            show_default=False,
-        ),
-    ] = None
-    capacity_from: Annotated[
-        Path | None,
-        typer.Option(
-            "--capacity-from",
-            metavar="DIR",
-            help="A load run that found it: a search with --capacity, or a single run.",
-            rich_help_panel=_AROUND,
-            show_default=False,
-        ),
-    ] = None
-    service_time: Annotated[
-        str | None,
-        typer.Option(
-            "--service-time",
-            metavar="T",
-            help="How long a request is in the container, for metrics of concurrency; else as in "
-            "the load run.",
-            rich_help_panel=_AROUND,
-            show_default=False,
-        ),
-    ] = None
-    metric_delay: Annotated[
-        str | None,
-        typer.Option(
-            "--metric-delay",
-            metavar="T[-T]",
-            help="How late a metric is: 60s, or drawn from 60s-180s. Else as on AWS.",
-            rich_help_panel=_AROUND,
-            show_default=False,
-        ),
-    ] = None
-    start_up: Annotated[
-        str | None,
-        typer.Option(
-            "--start-up",
-            metavar="T[-T]",
-            help="From a decision until a new instance serves. Else as on AWS.",
-            rich_help_panel=_AROUND,
-            show_default=False,
-        ),
-    ] = None
-    removal: Annotated[
-        str | None,
-        typer.Option(
-            "--removal",
-            metavar="T[-T]",
-            help="From a decision until an instance is gone and no longer charged.",
-            rich_help_panel=_AROUND,
-            show_default=False,
-        ),
-    ] = None
-    instance_type: Annotated[
-        str | None,
-        typer.Option(
-            "--instance-type",
-            metavar="TYPE",
-            help="The ml.* type whose price turns hours into dollars.",
-            rich_help_panel=_AROUND,
-            show_default=False,
-        ),
-    ] = None
-    seed: Annotated[
-        int,
-        typer.Option("--seed", metavar="N", help="Of what is drawn.", rich_help_panel=_AROUND),
-    ] = 0
-
-    def capacity(self) -> "Capacity":
-        """Return what one instance can do."""
-        from windtunnel.core.errors import UsageError
-        from windtunnel.lab.simulation import capacity
-
-        if (self.capacity_rps is None) == (self.capacity_from is None):
-            raise UsageError(
-                "Say what one instance can do, once: --capacity-rps R, or --capacity-from DIR."
-            )
-        if self.capacity_from is not None:
-            return capacity.of_run(self.capacity_from)
-        assert self.capacity_rps is not None
-        return capacity.given(self.capacity_rps)
-
-    def circumstances(self, capacity: "Capacity") -> "Circumstances":
-        """Return what the simulation takes as given."""
-        from windtunnel.autoscaling import circumstances
-        from windtunnel.lab.quantities import parse_duration
-
-        service_s = capacity.service_s
-        if self.service_time is not None:
-            service_s = parse_duration(self.service_time, "service time")
-        return circumstances.Circumstances(
-            capacity.rps,
-            _range(self.metric_delay, "--metric-delay", circumstances.METRIC_DELAY),
-            _range(self.start_up, "--start-up", circumstances.START_UP),
-            _range(self.removal, "--removal", circumstances.REMOVAL),
-            service_s,
-            self.seed,
-        )
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Which policies are played beside those of the files."""
-
-    sweep: Annotated[
-        bool,
-        typer.Option(
-            "--sweep",
-            help="Vary the policy's target and cooldowns, over a grid that nobody had to name.",
-            rich_help_panel=_SWEEP,
-        ),
-    ] = False
-    targets: Annotated[
-        str | None,
-        typer.Option(
-            "--targets",
-            metavar="A,B,…",
-            help="Targets to try, of the policy's metric.",
-            rich_help_panel=_SWEEP,
-            show_default=False,
-        ),
-    ] = None
-    out_cooldowns: Annotated[
-        str | None,
-        typer.Option(
-            "--out-cooldowns",
-            metavar="S,S,…",
-            help="Scale-out cooldowns to try, in seconds.",
-            rich_help_panel=_SWEEP,
-            show_default=False,
-        ),
-    ] = None
-    in_cooldowns: Annotated[
-        str | None,
-        typer.Option(
-            "--in-cooldowns",
-            metavar="S,S,…",
-            help="Scale-in cooldowns to try, in seconds.",
-            rich_help_panel=_SWEEP,
-            show_default=False,
-        ),
-    ] = None
-    objective: Annotated[
-        str | None,
-        typer.Option(
-            "--objective",
-            metavar="over=1%",
-            help="Recommend the cheapest policy of which no larger share of requests comes when "
-            "there is no capacity. It is chosen on the first two thirds of the days.",
-            rich_help_panel=_SWEEP,
-            show_default=False,
-        ),
-    ] = None
-    processes: Annotated[
-        int | None,
-        typer.Option(
-            "--processes",
-            metavar="P",
-            help="Processes; else one a core.",
-            min=1,
-            rich_help_panel=_SWEEP,
-            show_default=False,
-        ),
-    ] = None
-
-
 def simulate(
+    around: Around,
+    variations: Variations,
+    past: Past,
+    where: Where,
     policy: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             "--policy",
             metavar="FILE",
@@ -208,18 +36,16 @@ def simulate(
             "as there are policies to compare.",
             show_default=False,
         ),
-    ],
+    ] = None,
     trace: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--trace",
             metavar="FILE",
             help="Recorded traffic: CSV of `period,count`, or one moment a line; may be .gz.",
             show_default=False,
         ),
-    ],
-    around: Around,
-    grid: Grid,
+    ] = None,
     capacity_min: Annotated[
         int | None, typer.Option("--min", metavar="N", help="Instances.", show_default=False)
     ] = None,
@@ -256,11 +82,11 @@ def simulate(
     """  # noqa: E501
     from windtunnel.lab.simulation import page, result
 
+    _check(policy, trace, past)
     if out is not None:
         result.prepare(out)
-    simulated = _simulate(
-        policy, trace, around, grid, (capacity_min, capacity_max), _resource(endpoint)
-    )
+    bounds = (capacity_min, capacity_max)
+    simulated = _simulate(policy or [], trace, around, variations, past, where, bounds, endpoint)
     kept = result.record(simulated)
     if out is not None:
         result.write(simulated, kept, page.render(simulated), out)
@@ -273,78 +99,89 @@ def simulate(
         typer.echo(f"report    {out / 'report.html'}")
 
 
+def _check(policy: list[Path] | None, trace: Path | None, past: Past) -> None:
+    if (trace is None) == (past.from_endpoint is None):
+        raise UsageError(
+            "Say where the traffic is from, once: --trace FILE or --from-endpoint NAME."
+        )
+    if past.from_endpoint is None:
+        if not policy:
+            raise UsageError("Say which policy is played: --policy FILE.")
+        if past.verify:
+            raise UsageError("--verify needs an endpoint's activities: --from-endpoint NAME.")
+
+
 def _simulate(
     paths: list[Path],
-    trace: Path,
+    trace: Path | None,
     around: Around,
-    grid: Grid,
+    variations: Variations,
+    past: Past,
+    where: Where,
     bounds: tuple[int | None, int | None],
-    resource_id: str | None,
+    endpoint: str | None,
 ) -> "Simulated":
-    from windtunnel.lab.simulation import policies, traces
+    from windtunnel.lab.simulation import history, policies, traces
     from windtunnel.lab.simulation.play import play
 
     capacity = around.capacity()
     circumstances = around.circumstances(capacity)
+    resource_id = _resource(endpoint or past.from_endpoint)
     asked = [policies.read(path, *bounds, resource_id) for path in paths]
-    read = traces.read(trace)
+    found: History | None = None
+    if trace is not None:
+        name, read = str(trace), traces.read(trace)
+    else:
+        assert past.from_endpoint is not None
+        name = f"endpoint {past.from_endpoint}"
+        variant = past.from_endpoint.partition("/")[2] or "AllTraffic"
+        told = past.from_endpoint.partition("/")[0]
+        found = history.read(where.open(), told, variant, past.days, time.time())
+        read = found.trace
+        asked = _of_endpoint(found, asked, name, bounds, resource_id)
     for note in read.notes:
-        typer.echo(f"note      {trace}: {note}", err=True)
-    return play(
-        str(trace),
+        typer.echo(f"note      {name}: {note}", err=True)
+    simulated = play(
+        name,
         read,
         capacity,
         circumstances,
         asked,
-        grid=_grid(grid),
-        objective=grid.objective,
+        grid=grid_of(variations),
+        objective=variations.objective,
         instance_type=around.instance_type,
-        processes=grid.processes,
+        processes=variations.processes,
         on_done=_tell,
     )
+    if found is None or not past.verify:
+        return simulated
+    predicted = [(each.decision.at_s, each.decision.desired) for each in simulated.timeline.changes]
+    return replace(simulated, verification=history.verify(predicted, found.activities))
+
+
+def _of_endpoint(
+    found: "History",
+    asked: "list[Asked]",
+    name: str,
+    bounds: tuple[int | None, int | None],
+    resource_id: str | None,
+) -> "list[Asked]":
+    """Return the policies to play: the files', else the endpoint's own; from what it began with."""
+    from windtunnel.lab.simulation import policies
+
+    if not asked:
+        if not found.words["ScalingPolicies"]:
+            raise UsageError(f"The {name} has no scaling policy: name one with --policy FILE.")
+        asked = [
+            policies.of_words(dict(found.words), name, f"policy of {name}", bounds, resource_id)
+        ]
+    return [replace(each, setup=replace(each.setup, initial=found.initial)) for each in asked]
 
 
 def _tell(done: int, of: int) -> None:
     """Say every hundredth policy; a handful needs no saying."""
     if done % 100 == 0:
         typer.echo(f"played    {done:,} of {of:,} policies", err=True)
-
-
-def _grid(grid: Grid) -> tuple[list[float] | None, list[float] | None, list[float] | None] | None:
-    """Return the values to vary, None where nothing is; of a part left out, what suits it."""
-    parts = (grid.targets, grid.out_cooldowns, grid.in_cooldowns)
-    if not grid.sweep and not any(parts):
-        return None
-    names = ("--targets", "--out-cooldowns", "--in-cooldowns")
-    found = [
-        None if text is None else _numbers(text, name)
-        for text, name in zip(parts, names, strict=True)
-    ]
-    return (found[0], found[1], found[2])
-
-
-def _numbers(text: str, name: str) -> list[float]:
-    from windtunnel.core.errors import UsageError
-
-    try:
-        found = [float(each) for each in text.split(",")]
-    except ValueError:
-        raise UsageError(f"{name} {text!r} is not a list of numbers: write 50,60,70.") from None
-    least = 0 if "cooldown" in name else 1e-9
-    if not all(least <= each < float("inf") for each in found):
-        raise UsageError(f"{name} {text!r} has a value that makes no sense there.")
-    return found
-
-
-def _range(text: str | None, name: str, usual: "Range") -> "Range":
-    from windtunnel.autoscaling.circumstances import Range
-    from windtunnel.lab.quantities import parse_duration
-
-    if text is None:
-        return usual
-    low, dash, high = text.partition("-")
-    low_s = parse_duration(low, name)
-    return Range(low_s, parse_duration(high, name) if dash else low_s, name)
 
 
 def _resource(endpoint: str | None) -> str | None:
@@ -389,6 +226,8 @@ def _lines(simulated: "Simulated") -> list[str]:
         f"beside    a clairvoyant with as many misses: {name} took {stick.ratio:.2f} times its "
         f"instance-hours{days}"
     )
+    if simulated.verification is not None:
+        lines.append(f"verify    {simulated.verification.sentence}")
     lines.append(f"cost      {simulated.rate.remark}")
     return lines
 

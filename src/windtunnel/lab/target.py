@@ -119,6 +119,10 @@ class Target:
             "application-autoscaling", endpoint_url=self.endpoint_url, config=self._brief_config()
         )
 
+    def cloudwatch(self) -> Any:  # noqa: ANN401 - likewise
+        """Return a client that reads metrics and alarms."""
+        return self.session.client("cloudwatch", endpoint_url=self.endpoint_url, config=self.config)
+
     def sagemaker_briefly(self) -> "SageMakerClient":
         """Return a client of the control plane for what can be done without."""
         return self.session.client(

@@ -119,3 +119,25 @@ def test_a_sources_range_is_shown_beside_what_the_user_gave(words: list[str]) ->
 
     assert "AWS's blog" in found["start_up"]["source"]
     assert found["metric_delay"] == {"low_s": 120, "high_s": 120, "source": "--metric-delay"}
+
+
+@pytest.mark.parametrize(
+    ("without", "more", "sentence"),
+    [
+        ("--trace", [], "where the traffic is from"),
+        ("", ["--from-endpoint", "unet"], "where the traffic is from"),
+        ("--policy", [], "which policy"),
+        ("", ["--verify"], "--verify needs"),
+    ],
+)
+def test_a_dry_run_says_what_it_is_missing(
+    words: list[str], without: str, more: list[str], sentence: str
+) -> None:
+    """One source of traffic, and a policy unless the endpoint has its own."""
+    if without:
+        at = words.index(without)
+        words = words[:at] + words[at + 2 :]
+    done = _run([*words, *more])
+
+    assert isinstance(done.exception, UsageError)
+    assert sentence in str(done.exception)

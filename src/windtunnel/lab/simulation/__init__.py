@@ -2,6 +2,7 @@
 
     policies        what boto3 takes, as what is simulated, and back
     traces          a file of traffic as requests per period
+    history         an endpoint's past in their place, asked of AWS
     capacity        what one instance can do: given, or from a load run
     sweep           many policies over one trace, on several processes
     recommendation  the cheapest that keeps an objective, held against a clairvoyant

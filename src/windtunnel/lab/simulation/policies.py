@@ -47,7 +47,15 @@ _PARTS = frozenset(
 )
 # What Describe… answers beyond what Put… takes.
 _ANSWERED = frozenset(
-    {"PolicyARN", "Alarms", "CreationTime", "ScheduledActionARN", "ScalableTargetARN", "RoleARN"}
+    {
+        "PolicyARN",
+        "Alarms",
+        "CreationTime",
+        "ScheduledActionARN",
+        "ScalableTargetARN",
+        "RoleARN",
+        "PredictedCapacity",
+    }
 )
 
 
@@ -106,11 +114,30 @@ def read(
     path: Path, capacity_min: int | None, capacity_max: int | None, resource_id: str | None
 ) -> Asked:
     """Return what a file says, bounds and endpoint from the options where they are given."""
-    words = _words(path)
+    return of_words(
+        _words(path), path.stem, f"policy {path}", (capacity_min, capacity_max), resource_id
+    )
+
+
+def of_words(
+    words: dict[str, Any],
+    name: str,
+    what: str,
+    bounds: tuple[int | None, int | None],
+    resource_id: str | None,
+) -> Asked:
+    """Return what words say; a refusal calls them by what they are."""
     try:
-        return _asked(words, path.stem, capacity_min, capacity_max, resource_id)
+        return _asked(words, name, *bounds, resource_id)
     except UsageError as error:
-        raise UsageError(f"The policy {path} cannot be simulated: {error}") from error
+        raise UsageError(f"The {what} cannot be simulated: {error}") from error
+
+
+def put_words(alarm: Words) -> dict[str, Any]:
+    """Return what of an alarm that DescribeAlarms answered PutMetricAlarm would take."""
+    model = botocore.session.get_session().get_service_model("cloudwatch")
+    shape: Any = model.shape_for("PutMetricAlarmInput")
+    return {key: value for key, value in alarm.items() if key in shape.members}
 
 
 def _words(path: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from windtunnel.autoscaling.timeline import Demand, Outcome, Timeline
 from windtunnel.core.errors import NotReadyError, UsageError
 from windtunnel.lab.simulation.capacity import Capacity
 from windtunnel.lab.simulation.cost import Rate
+from windtunnel.lab.simulation.history import Verification
 from windtunnel.lab.simulation.policies import Asked
 from windtunnel.lab.simulation.recommendation import Objective, Recommendation, Yardstick
 from windtunnel.lab.simulation.sweep import Played
@@ -47,6 +48,7 @@ class Simulated:
     shown: int
     timeline: Timeline
     yardstick: Yardstick
+    verification: Verification | None = None
 
 
 def record(simulated: Simulated) -> dict[str, Any]:
@@ -92,6 +94,8 @@ def record(simulated: Simulated) -> dict[str, Any]:
             **_events(simulated.timeline),
         },
     }
+    if simulated.verification is not None:
+        found["verification"] = asdict(simulated.verification)
     if simulated.objective is not None and simulated.recommendation is not None:
         found["recommended"] = {
             "objective": simulated.objective.text,

@@ -19,9 +19,10 @@ pytestmark = pytest.mark.slow
 _METRIC = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
 
 
-@pytest.fixture
-def simulated(tmp_path: Path) -> Simulated:
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
     """Return a sweep over four days with a busy hour each."""
+    tmp_path = tmp_path_factory.mktemp("play")
     return _play(tmp_path, grid=([15.0, 30.0, 45.0, 60.0], [60.0], [300.0]), objective="over=5%")
 
 
