@@ -3,6 +3,7 @@
 Nothing here reads a clock, a file or a metric, so that one code decides live, warped and simulated.
 
     alarm       which state an alarm is in, period after period
+    reasons     why it is in that state, in CloudWatch's words
     tracking    a target-tracking policy's two alarms and its arithmetic
     steps       a step policy's arithmetic, and which steps AWS refuses
     schedule    when scheduled actions are due

@@ -11,6 +11,9 @@ state is evaluated when data is missing"):
   are too few.
 - What arrives late for a period counts at the next look, as long as the period is in the range.
 - Not a number, and infinity, is no data point: PutMetricData refuses both. A negative value is one.
+- A period longer than a minute is looked at once it has ended. (CloudWatch looks every minute at
+  periods that end then, as the data points of published alarms show; of a minute and of 10 seconds
+  it is the same.)
 - A clock that jumps forward leaves missing periods; one that jumps back changes nothing.
 
 All that is kept of a range is two integers whose lowest bit is the newest period: which periods
@@ -113,6 +116,10 @@ class Alarm:
     def has_real_breach(self) -> bool:
         """Whether as many real data points breach as the rule asks for, none of them filled in."""
         return (self._breaching & self._range).bit_count() >= self._wanted
+
+    def is_breached_by(self, value: float) -> bool:
+        """Whether a value is beyond the threshold."""
+        return self._breaches(value, self.rule.threshold)
 
     def recent(self) -> list[float]:
         """Return the data points that decided, oldest first: the newest existing ones."""
