@@ -4,7 +4,7 @@ The real one (Internet Traffic Archive; counted per minute by nimamahmoudi/world
 125,300 minutes from 1998-04-30 to 1998-07-26, 1,352,804,107 requests, a peak of 229,426 a minute,
 a median of 3,884, a 99th percentile of 109,971, and days whose peak is up to 35 times their mean.
 What makes it hard for a policy is in here: days with a night, weeks of growth, an end, matches
-that multiply traffic within half an hour and let go within minutes, and minutes that scatter.
+that multiply traffic within an hour or two and let go faster, and minutes that scatter.
 
 Seeded, and the same on every machine. `windtunnel simulate` reads the file that `write` makes.
 """
@@ -55,21 +55,21 @@ def _season(day: Floats) -> Floats:
     """Return how busy a day is without a match: growth up to the tournament, and its end."""
     growth = 1_070 * np.exp(np.minimum(day, _FIRST_DAY) / 24)
     during = np.where((day > _FIRST_DAY) & (day < _LAST_DAY + 1), 11_000.0, 0.0)
-    after = np.where(day >= _LAST_DAY + 1, np.exp(-(day - _LAST_DAY - 1) / 2.5), 1.0)
+    after = np.where(day >= _LAST_DAY + 1, 0.1 + 0.9 * np.exp(-(day - _LAST_DAY - 1) / 2.5), 1.0)
     found: Floats = (growth + during) * after
     return found
 
 
 def _matches(random: np.random.Generator, minute: Floats) -> Floats:
-    """Return what matches add: a rise within half an hour, two hours, a fall within minutes."""
+    """Return what matches add: a rise over an hour, two hours of it, a faster fall."""
     total = np.zeros(MINUTES)
     for day in range(_FIRST_DAY, _LAST_DAY):
         # Two matches a day in the groups, one in the finals, with days of rest between.
         count = int(random.integers(1, 4)) if day < _FIRST_DAY + 17 else int(random.integers(0, 2))
         for kick_off in random.choice(_KICK_OFFS, count, replace=False):
             begin = day * _DAY + int(kick_off) - (21 * 60 + 30)
-            height = float(random.lognormal(np.log(62_000), 0.5))
-            rise, fall = random.uniform(8, 30), random.uniform(6, 25)
+            height = float(random.lognormal(np.log(66_000), 0.5))
+            rise, fall = random.uniform(40, 110), random.uniform(15, 60)
             since = minute - begin
             until = begin + random.uniform(105, 125) - minute
             shape = _step(since / rise) * _step(until / fall)
@@ -86,11 +86,11 @@ def _step(distance: Floats) -> Floats:
 
 
 def _flashes(random: np.random.Generator) -> Floats:
-    """Return what comes from nowhere: an hour of many times the usual, at times nobody foresees."""
+    """Return what comes from nowhere: minutes of many times the usual, that nobody foresees."""
     total = np.zeros(MINUTES)
-    for begin in random.integers(0, MINUTES - 200, 12):
-        length = int(random.integers(5, 60))
-        total[begin : begin + length] += random.lognormal(np.log(7_000), 0.9)
+    for begin in random.integers(0, MINUTES - 200, 8):
+        length = int(random.integers(5, 30))
+        total[begin : begin + length] += min(random.lognormal(np.log(7_000), 0.9), 45_000.0)
     return total
 
 

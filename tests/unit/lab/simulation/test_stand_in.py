@@ -19,15 +19,15 @@ def test_it_has_the_length_and_the_extremes_of_the_world_cups_traffic() -> None:
 
 
 def test_it_is_as_bursty_as_the_recorded_one() -> None:
-    """Days of up to 27 times their mean there are 35; within three minutes p99.9 is 1.41 there."""
+    """There a day peaks at 35 times its mean, and p99.9 of growth in 3 minutes is 1.41."""
     counts = stand_in.generate().counts
     days = counts[: len(counts) // 1440 * 1440].reshape(-1, 1440)
     ratios = days.max(axis=1) / days.mean(axis=1)
     growth = (counts[3:] / np.maximum(counts[:-3], 1))[counts[:-3] > 2000]
 
-    assert 20 < ratios.max() < 50
+    assert 15 < ratios.max() < 50
     assert 1.7 < np.median(ratios) < 2.6
-    assert 1.25 < np.percentile(growth, 99.9) < 1.6
+    assert 1.25 < np.percentile(growth, 99.9) < 1.5
 
 
 def test_the_same_seed_gives_the_same_trace_and_its_file_reads_back(tmp_path: Path) -> None:
