@@ -189,7 +189,7 @@ def _unet_table(model_dir: Path, compiled: Mapping[str, Path], directory: Path) 
     ]
     for name, timing in timings.items():
         ratio = compare(base, timing)
-        promised = _PROMISED.get(name.rpartition(" ")[2], "")
+        promised = _PROMISED.get(name.removeprefix("compiled, "), "")
         rows.append(
             f"| {name} | {timing.p50_s * 1e3:.1f} ms "
             f"| {ratio.value:.2f}x ({ratio.low:.2f} to {ratio.high:.2f}) | {promised} "
@@ -228,10 +228,11 @@ def _others(directory: Path) -> list[str]:
         archive, calibration = write(below)
         _compile(below, archive, None, calibration)
         report = json.loads((below / f"{below.name}-all" / "report.json").read_text())
+        title = (write.__doc__ or "").rstrip(".")
         for each in (report["baseline"], *report["candidates"]):
             low, high = each.get("times_baseline_95", (float("nan"),) * 2)
             rows.append(
-                f"| {(write.__doc__ or '').rstrip('.')} | {each['name']} | {each.get('p50_ms', float('nan')):.2f} ms "
+                f"| {title} | {each['name']} | {each.get('p50_ms', float('nan')):.2f} ms "
                 f"| {each.get('times_baseline', float('nan')):.2f}x ({low:.2f} to {high:.2f}) "
                 f"| {each.get('cpu_ms', float('nan')):.2f} ms | {each.get('score', 1):.4f} "
                 f"| {each.get('tolerance', '')} |"
