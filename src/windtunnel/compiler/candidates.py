@@ -20,7 +20,7 @@ from windtunnel.compiler.shapes import Shapes
 from windtunnel.compiler.sources import Graph, Source
 from windtunnel.compiler.targets import Target
 from windtunnel.compiler.verify import Measure
-from windtunnel.serving.compiled import Manifest
+from windtunnel.serving.compiled import Manifest, Streams
 from windtunnel.serving.engines.engine import Engine, Threads
 from windtunnel.serving.openvino_library import ov
 from windtunnel.serving.tensors import Tensors
@@ -155,8 +155,8 @@ def _manifest(
         floats=floats,
         target=made_of.target.name,
         shapes=made_of.shapes,
-        streams=1,
-        threads=0,
+        lone=Streams(),
+        busy=Streams(),
         names=names,
         signature=json.loads(MessageToJson(made_of.source.definition)),
     )

@@ -3,6 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from windtunnel.serving.compiled import Streams
+
+# A second form of the graph takes as much memory as the first: for less it is not worth it. Guess.
+_BUSY_GAIN_MIN = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Streams of so many threads, and what they did."""
+
+    streams: int
+    threads: int
+    inferences_per_s: float
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -72,6 +86,21 @@ def choose(
     others = len(right) - 1
     told = f" of {len(right)} forms within tolerance" if others else ""
     return Choice(best, f"{best} is the fastest{told}: {times:.2f}x {baseline.name} by {what}.")
+
+
+def choose_streams(
+    settings: Sequence[Setting], lone_threads: int, objective: str
+) -> tuple[Streams, Streams]:
+    """Return how a lone request is run and how several at once are, by what each setting did."""
+    lone = Streams(1, lone_threads)
+    if not settings:
+        return lone, lone
+    best = max(settings, key=lambda each: each.inferences_per_s)
+    busy = Streams(best.streams, best.threads)
+    if objective == "throughput":
+        return busy, busy
+    alone = max(each.inferences_per_s for each in settings if each.streams == 1)
+    return lone, busy if best.inferences_per_s > _BUSY_GAIN_MIN * alone else lone
 
 
 def _speed(entry: Entry, objective: str) -> float | None:

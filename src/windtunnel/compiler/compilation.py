@@ -15,10 +15,9 @@ from pathlib import Path
 from windtunnel.compiler import archive, candidates, choice, machine, samples, trial, verify
 from windtunnel.compiler.cache import REPORTS
 from windtunnel.compiler.candidates import Candidate, Ingredients
-from windtunnel.compiler.choice import Choice, Entry
+from windtunnel.compiler.choice import Choice, Entry, Setting
 from windtunnel.compiler.errors import CompileError
 from windtunnel.compiler.job import Job
-from windtunnel.compiler.measure import Timing
 from windtunnel.compiler.report import Findings, render_page, tell_all
 from windtunnel.compiler.shapes import Shapes, choose_shapes
 from windtunnel.compiler.sources import Graph, Source, open_source
@@ -94,8 +93,8 @@ class _Compilation:
         self._expected: list[Tensors] = []
         self._measure: Measure
         self._candidates: list[Candidate] = []
-        self._timings: dict[str, Timing] = {}
-        self._throughputs: dict[str, list[trial.Setting]] = {}
+        self._timings: dict[str, trial.Lone] = {}
+        self._throughputs: dict[str, list[Setting]] = {}
 
     def run(self) -> None:
         """Make candidates, see whether they are right, time them, and choose."""
@@ -229,13 +228,13 @@ class _Compilation:
             name,
             candidate.score,
             self._tolerance(candidate),
-            None if timing is None else timing.p50_s,
+            None if timing is None else timing.timing.p50_s,
             self._best_rate(name),
         )
 
     def _baseline_entry(self) -> Entry:
         timing = self._timings.get(trial.BASELINE)
-        p50_s = None if timing is None else timing.p50_s
+        p50_s = None if timing is None else timing.timing.p50_s
         return Entry(self._source.title, 1.0, 0.0, p50_s, self._best_rate(trial.BASELINE))
 
     def _best_rate(self, name: str) -> float | None:
@@ -250,11 +249,14 @@ class _Compilation:
         found = self._named(self.choice.name)
         if found is None:
             return None
-        rates = self._throughputs.get(found.name, [])
-        if self._job.options.objective == "throughput" and rates:
-            best = max(rates, key=lambda each: each.inferences_per_s)
-            found.manifest = replace(found.manifest, streams=best.streams, threads=best.threads)
-            found.manifest.write(found.directory)
+        timing = self._timings.get(found.name)
+        lone, busy = choice.choose_streams(
+            self._throughputs.get(found.name, []),
+            0 if timing is None else timing.threads,
+            self._job.options.objective,
+        )
+        found.manifest = replace(found.manifest, lone=lone, busy=busy)
+        found.manifest.write(found.directory)
         return trial.export_blob(found) if self._job.target.is_local else found
 
     def findings(self, notices: Sequence[str]) -> Findings:

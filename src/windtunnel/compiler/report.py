@@ -12,9 +12,9 @@ from typing import Any
 from windtunnel.compiler import machine, trial
 from windtunnel.compiler.cache import versions
 from windtunnel.compiler.candidates import Candidate
-from windtunnel.compiler.choice import Choice
+from windtunnel.compiler.choice import Choice, Setting
 from windtunnel.compiler.job import Job
-from windtunnel.compiler.measure import Timing, compare
+from windtunnel.compiler.measure import compare
 from windtunnel.compiler.shapes import Shapes
 from windtunnel.compiler.sources import Source
 from windtunnel.compiler.verify import Measure
@@ -38,8 +38,8 @@ class Findings:
     measure: Measure
     candidates: Sequence[Candidate]
     # By name of a candidate, and of the baseline.
-    timings: Mapping[str, Timing]
-    throughputs: Mapping[str, Sequence[trial.Setting]]
+    timings: Mapping[str, trial.Lone]
+    throughputs: Mapping[str, Sequence[Setting]]
     choice: Choice
     profile: Mapping[str, Any] | None
     notices: Sequence[str]
@@ -88,11 +88,13 @@ def _row(found: Findings, candidate: Candidate) -> dict[str, Any]:
 
 
 def _speeds(found: Findings, name: str) -> dict[str, Any]:
-    timing, baseline = found.timings.get(name), found.timings.get(trial.BASELINE)
-    if timing is None or baseline is None:
+    lone, base = found.timings.get(name), found.timings.get(trial.BASELINE)
+    if lone is None or base is None:
         return {}
+    timing, baseline = lone.timing, base.timing
     ratio = compare(baseline, timing)
     return {
+        "threads": lone.threads or "all",
         "p50_ms": timing.p50_s * 1e3,
         "p50_ms_middle_half": [each * 1e3 for each in timing.spread_s],
         "p90_ms": timing.p90_s * 1e3,
@@ -153,7 +155,16 @@ def render_page(report: Mapping[str, Any]) -> str:
         *(f'<p class="notice">{_text(each)}</p>' for each in report["notices"]),
         "<h2>Latency, one inference after the other</h2>",
         _table(
-            ("form", "median ms", "", "times baseline", "CPU ms", report["measure"], "of at least"),
+            (
+                "form",
+                "threads",
+                "median ms",
+                "",
+                "times baseline",
+                "CPU ms",
+                report["measure"],
+                "of at least",
+            ),
             [_latency_row(row, report, longest) for row in rows],
         ),
         *_throughput(rows),
@@ -197,11 +208,17 @@ def _latency_row(row: Mapping[str, Any], report: Mapping[str, Any], longest: flo
     score = "" if is_base else f"{row['score']:.4f}"
     tolerance = "" if is_base else f"{row['tolerance']:g}"
     if "p50_ms" not in row:
-        cells = ["not timed", "", "", ""]
+        cells = ["", "not timed", "", "", ""]
     else:
         low, high = row["times_baseline_95"]
         times = "" if is_base else f"{row['times_baseline']:.2f}x ({low:.2f} to {high:.2f})"
-        cells = [f"{row['p50_ms']:.3g}", _bar(row, longest), times, f"{row['cpu_ms']:.3g}"]
+        cells = [
+            _text(row["threads"]),
+            f"{row['p50_ms']:.3g}",
+            _bar(row, longest),
+            times,
+            f"{row['cpu_ms']:.3g}",
+        ]
     return _row_of([_text(row["name"]), *cells, score, tolerance], kind)
 
 

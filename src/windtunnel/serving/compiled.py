@@ -18,6 +18,14 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Streams:
+    """So many inferences at once, and the threads of each; 0 threads: all cores."""
+
+    count: int = 1
+    threads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """A compiled model, as the compiler has found it to be fastest."""
 
@@ -32,9 +40,9 @@ class Manifest:
     # What it was compiled and measured for.
     target: str
     shapes: Mapping[str, tuple[int, ...]]
-    # Inferences at once, and the threads of each; 0 threads: all cores.
-    streams: int
-    threads: int
+    # How a lone request is run, and how several at once are.
+    lone: Streams
+    busy: Streams
     # The name of each input and output in the graph.
     names: Mapping[str, str]
     # TensorFlow's SignatureDef of `serving_default` in JSON.
@@ -61,12 +69,13 @@ def describe(manifest: Manifest, intra_op: int, cores: int) -> str:
     names = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
     engine = names.get(manifest.engine, manifest.engine)
     floats = f", floats in {manifest.floats}" if manifest.precision != manifest.floats else ""
-    threads = intra_op or manifest.threads * manifest.streams or cores
-    origin = "SAGEMAKER_TFS_INTRA_OP_PARALLELISM" if intra_op else "the report"
-    return (
-        f"compiled for {manifest.target}: {engine}, {manifest.precision}{floats};"
-        f" inferences at once: {manifest.streams}; inference threads: {threads} ({origin})"
-    )
+    threads = f"{intra_op or cores} inference threads"
+    if intra_op:
+        threads += " (SAGEMAKER_TFS_INTRA_OP_PARALLELISM)"
+    busy = manifest.busy
+    if busy != manifest.lone:
+        threads += f"; several requests: {busy.count} at once, {busy.threads} threads each"
+    return f"compiled for {manifest.target}: {engine}, {manifest.precision}{floats}; {threads}"
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -82,6 +91,8 @@ def read_manifest(directory: Path) -> Manifest:
                 f" {_FORMAT}: compile the model with this version."
             )
         found["shapes"] = {name: tuple(shape) for name, shape in found["shapes"].items()}
+        for name in ("lone", "busy"):
+            found[name] = Streams(**found[name])
         manifest = Manifest(**found)
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise LoadError(f"{path.name} is not a compiled model's: {error}") from error

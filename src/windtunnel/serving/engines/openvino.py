@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from windtunnel.core import limits
-from windtunnel.serving.compiled import Manifest, read_manifest
+from windtunnel.serving.compiled import Manifest, Streams, read_manifest
 from windtunnel.serving.engines.engine import Threads, check_shapes
 from windtunnel.serving.errors import LoadError, RequestError
 from windtunnel.serving.openvino_library import ov
@@ -30,8 +30,8 @@ _DEVICE = "CPU"
 Shapes = tuple[tuple[int, ...], ...]
 
 
-class _Specialised:
-    """The graph for one set of shapes, and what runs it."""
+class _Form:
+    """The graph compiled for some shapes and streams, and what runs it."""
 
     def __init__(self, compiled: Any) -> None:  # noqa: ANN401 - OpenVINO's
         self._compiled = compiled
@@ -57,6 +57,29 @@ class _Specialised:
         return bytes(self._compiled.export_model().getvalue())
 
 
+class _Specialised:
+    """The graph for some shapes: with all threads for a lone request, with few for each of many.
+
+    A lone request is answered soonest by all cores together; of several, each is best left to a
+    core of its own. The compiler has measured whether that is so.
+    """
+
+    def __init__(self, lone: _Form, busy: _Form) -> None:
+        self.lone, self._busy = lone, busy
+        self._running = 0
+        self._counting = threading.Lock()
+
+    def run(self, feeds: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        with self._counting:
+            self._running += 1
+            form = self.lone if self._running == 1 else self._busy
+        try:
+            return form.run(feeds)
+        finally:
+            with self._counting:
+                self._running -= 1
+
+
 class OpenVinoEngine:
     """A compiled model in this process."""
 
@@ -64,7 +87,7 @@ class OpenVinoEngine:
         """Load what the manifest in a directory names, or raise LoadError."""
         self._manifest = read_manifest(directory)
         self._directory = directory
-        self._settings = _settings(self._manifest, threads)
+        self._intra_op = threads.intra_op
         definition = self._manifest.definition()
         self.definitions: Mapping[str, Any] = {DEFAULT_SIGNATURE: definition}
         self._signature = read_signature(DEFAULT_SIGNATURE, definition)
@@ -75,7 +98,7 @@ class OpenVinoEngine:
         self._own = tuple(self._manifest.shapes[name] for name in self._signature.inputs)
         try:
             self._model = self._core.read_model(directory / self._manifest.model)
-            self._main = _Specialised(self._import() or self._compile(self._own))
+            self._main = self._specialise(self._own)
         except RuntimeError as error:
             raise LoadError(f"OpenVINO cannot load {directory.name}: {error}") from error
 
@@ -101,7 +124,7 @@ class OpenVinoEngine:
 
     def export(self) -> bytes:
         """Return the compiled graph, for another start on the same kind of CPU."""
-        return self._main.export()
+        return self._main.lone.export()
 
     def _find(self, shapes: Shapes) -> _Specialised:
         with self._specialising:
@@ -110,7 +133,7 @@ class OpenVinoEngine:
                 self._others.move_to_end(shapes)
                 return found
             begin_s = time.monotonic()
-            found = self._others[shapes] = _Specialised(self._compile(shapes))
+            found = self._others[shapes] = self._specialise(shapes)
             if len(self._others) > limits.SPECIALISED_SHAPES_COUNT_MAX:
                 self._others.popitem(last=False)
             logger.warning(
@@ -121,7 +144,19 @@ class OpenVinoEngine:
             )
             return found
 
-    def _compile(self, shapes: Shapes) -> Any:  # noqa: ANN401 - OpenVINO's
+    def _specialise(self, shapes: Shapes) -> _Specialised:
+        manifest = self._manifest
+        lone = self._form(shapes, manifest.lone)
+        # A variable that says how many threads there are leaves no choice.
+        is_one = manifest.busy == manifest.lone or self._intra_op
+        return _Specialised(lone, lone if is_one else self._form(shapes, manifest.busy))
+
+    def _form(self, shapes: Shapes, streams: Streams) -> _Form:
+        settings = _settings(self._manifest, streams, self._intra_op)
+        compiled = self._import(settings) if shapes == self._own else None
+        return _Form(compiled or self._compile(shapes, settings))
+
+    def _compile(self, shapes: Shapes, settings: Mapping[str, Any]) -> Any:  # noqa: ANN401
         names = self._manifest.names
         model = self._model.clone()
         model.reshape(
@@ -130,26 +165,26 @@ class OpenVinoEngine:
                 for name, shape in zip(self._signature.inputs, shapes, strict=True)
             }
         )
-        return self._core.compile_model(model, _DEVICE, self._settings)
+        return self._core.compile_model(model, _DEVICE, settings)
 
-    def _import(self) -> Any:  # noqa: ANN401 - OpenVINO's
+    def _import(self, settings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - OpenVINO's
         """Return what the compiler has kept, where this is the same kind of CPU; else None."""
         if not self._manifest.blob:
             return None
         try:
             content = (self._directory / self._manifest.blob).read_bytes()
-            return self._core.import_model(content, _DEVICE, self._settings)
+            return self._core.import_model(content, _DEVICE, settings)
         except (OSError, RuntimeError):
             # Another CPU, or another version: it is compiled, which takes longer.
             return None
 
 
-def _settings(manifest: Manifest, threads: Threads) -> dict[str, Any]:
+def _settings(manifest: Manifest, streams: Streams, intra_op: int) -> dict[str, Any]:
     """Return OpenVINO's properties; SAGEMAKER_TFS_INTRA_OP_PARALLELISM overrules the report."""
     return {
         "INFERENCE_PRECISION_HINT": manifest.floats,
-        "NUM_STREAMS": manifest.streams,
-        "INFERENCE_NUM_THREADS": threads.intra_op or manifest.threads * manifest.streams,
+        "NUM_STREAMS": streams.count,
+        "INFERENCE_NUM_THREADS": intra_op or streams.threads * streams.count,
         # The cores of a container are its affinity's; OpenVINO would choose among the machine's.
         "ENABLE_CPU_PINNING": False,
     }
