@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from windtunnel.serving import front
 from windtunnel.serving.children import Reports
 from windtunnel.serving.compiled import MANIFEST, describe, read_manifest
+from windtunnel.serving.errors import ArchiveError
 from windtunnel.serving.gpus import choose_share, count_gpus
 from windtunnel.serving.leader import Leader, Listener, Role
 from windtunnel.serving.meters import Meter, MeterPlan
@@ -118,6 +119,7 @@ def _set_up(order: Order) -> _Setup:
     models = choose_models(files, settings.default_model)
     ports: Sequence[ServerPorts] = ()
     if settings.is_tfs:
+        _refuse_compiled(models, order.model_dir)
         find_program(order.environment)
         ports = choose_ports(settings)
     elif script is not None:
@@ -366,6 +368,16 @@ def _tell(setup: _Setup) -> None:
             )
     for notice in (*settings.notices, *(script.notices if script is not None else ())):
         logger.warning("%s", notice)
+
+
+def _refuse_compiled(models: Models, directory: Path) -> None:
+    for model in models.by_name.values():
+        for version, path in model.versions.items():
+            if (directory / path / MANIFEST).exists():
+                raise ArchiveError(
+                    f"The model {model.name}, version {version}, is compiled, and TensorFlow"
+                    " Serving's binary cannot run it: leave out --model-server tfs."
+                )
 
 
 def _tell_compiled(model: Model, setup: _Setup, cores: int) -> None:
