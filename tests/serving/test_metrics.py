@@ -1,5 +1,6 @@
 """`GET /metrics` of a container: the numbers of all its processes, for Prometheus."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 Run = Callable[..., Alone]
 # In the order in which the tests name them.
-LABELS = ("process", "model", "status", "le")
+LABELS = ("target_model", "process", "model", "status", "le")
 REQUESTS = "windtunnel_container_requests_total"
 
 
@@ -53,6 +54,30 @@ def test_several_model_servers_are_counted_as_one_container(
     restarts = ("windtunnel_container_process_restarts_total", "model_server")
     wait_until(lambda: scrape(url)[restarts] == 1, "the restart of a model server")
     assert scrape(url)[REQUESTS, "model_server", "half_plus_two", "200"] == 8
+
+
+def test_many_models_are_counted_each_by_its_name(
+    run_alone: Run, tiny_models: Path, tmp_path: Path
+) -> None:
+    """Which of many models is slow, or fails, is what a dashboard of them is for."""
+    alone = run_alone(tmp_path, "--port=0", SAGEMAKER_MULTI_MODEL="true")
+    url = alone.wait_ready()
+    body = json.dumps({"model_name": "0123", "url": str(tiny_models / "half_plus_two")})
+    target = {"X-Amzn-SageMaker-Target-Model": "a.tar.gz"}
+    assert request(url, "POST", "/models", body, target).status == 200
+    for name, status in (("0123", 200), ("0123", 200), ("gone", 404)):
+        kind = {"Content-Type": "application/json"}
+        assert request(url, "POST", f"/models/{name}/invoke", "1", kind).status == status
+
+    found = scrape(url)
+    assert found[REQUESTS, "a.tar.gz", "model_server", "half_plus_two", "200"] == 2
+    name = "windtunnel_container_engine_duration_seconds_count"
+    assert found[name, "a.tar.gz", "model_server", "half_plus_two"] == 2
+    assert found[REQUESTS, "", "door", "", "404"] == 1
+    assert found["windtunnel_container_requests_in_hand", "", "door"] == 0
+
+    assert request(url, "DELETE", "/models/0123").status == 200
+    assert "a.tar.gz" not in {labels[1] for labels in scrape(url)}
 
 
 def test_batches_and_grpc_are_counted(run_alone: Run, tiny_models: Path) -> None:

@@ -552,6 +552,8 @@ MULTI_MODEL_COUNT_MAX = 449
 MODEL_LOAD_TIMEOUT_S = 55
 # A model's own processes wait for so much longer, so that it is the whole that is given up. Guess.
 MODEL_LOAD_MARGIN_S = 30.0
+# What /metrics calls a model; S3's longest key is 1,024 bytes.
+MODEL_LABEL_LENGTH_MAX = 1024
 # POST /models has a name and a path: S3's longest key is 1,024 bytes, Linux's longest path 4,096.
 # Escaped it still fits into a datagram of twice STATUS_LINE_BYTES_MAX.
 MODEL_LOAD_BODY_BYTES_MAX = 16 * KIB

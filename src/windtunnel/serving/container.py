@@ -20,7 +20,7 @@ from windtunnel.serving.compiled import MANIFEST, describe, read_manifest
 from windtunnel.serving.errors import ArchiveError
 from windtunnel.serving.gpus import choose_share, count_gpus
 from windtunnel.serving.leader import Leader, Listener, Role
-from windtunnel.serving.meters import Meter, MeterPlan
+from windtunnel.serving.meters import FILE_NAME, Meter, MeterPlan
 from windtunnel.serving.models import Model, Models, choose_models, list_files
 from windtunnel.serving.modelserver import process
 from windtunnel.serving.modelserver.process import ServerPlan
@@ -136,7 +136,7 @@ def _plan_meters(
 ) -> MeterPlan:
     processes = ["model_server"] * settings.server_count
     processes += ["script_worker"] * settings.workers.count if has_script else []
-    return MeterPlan(str(order.socket_dir / "meters"), [*models.by_name], [*processes, "front"])
+    return MeterPlan(str(order.socket_dir / FILE_NAME), [*models.by_name], [*processes, "front"])
 
 
 def _meters(setup: _Setup, number: int) -> MeterPlan:

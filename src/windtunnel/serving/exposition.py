@@ -4,8 +4,10 @@ Each sample has labels, `process` at least, so that whoever gathers several cont
 own beside them. A model that was not asked for has no samples.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -25,12 +27,15 @@ from windtunnel.serving.meters import (
     STATUSES,
     Meter,
     Row,
+    read_rows,
 )
 
 # What generate_latest writes: the text format's own version, not the library's.
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 PATH = b"/metrics"
 _PREFIX = "windtunnel_container"
+# Which of many models, by the name that InvokeEndpoint has for it: TargetModel.
+_TARGET = "target_model"
 _STAGE_TEXTS = {
     "request": "From a request's head to its answer.",
     "decode": "From a request's bytes to its tensors.",
@@ -39,10 +44,39 @@ _STAGE_TEXTS = {
 }
 
 
+class _Sum(NamedTuple):
+    """What the processes of a kind have counted together, and labels that say whose they are."""
+
+    others: tuple[str, ...]
+    row: Row
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The values of the labels that every sample has."""
+        return (*self.others, self.row.process)
+
+
 def render_metrics(meter: Meter) -> bytes:
     """Return what all processes of a container have counted."""
+    return _render([_Sum((), row) for row in _sum_rows(meter.read())], ())
+
+
+def render_models_metrics(door: Meter, paths: Iterable[tuple[str, str]]) -> bytes:
+    """Return what a container of many models has counted: its door, and each model's processes.
+
+    `paths` has the name of each model and where its processes count.
+    """
+    sums = [_Sum(("",), row) for row in _sum_rows(door.read())]
+    for name, path in paths:
+        # One that was unloaded meanwhile has no numbers any more.
+        with contextlib.suppress(OSError):
+            sums += [_Sum((name,), row) for row in _sum_rows(read_rows(path))]
+    return _render(sums, (_TARGET,))
+
+
+def _render(sums: Sequence[_Sum], labels: Sequence[str]) -> bytes:
     registry = CollectorRegistry()
-    registry.register(_Container(_sum_rows(meter.read())))
+    registry.register(_Container(sums, (*labels, "process")))
     return generate_latest(registry)
 
 
@@ -74,8 +108,9 @@ def _add_all(some: Sequence[float], others: Sequence[float]) -> list[float]:
 class _Container(Collector):
     """The metrics of summed rows, whose `starts` are restarts."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self._rows = rows
+    def __init__(self, sums: Sequence[_Sum], labels: Sequence[str]) -> None:
+        self._sums = sums
+        self._labels = labels
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics."""
@@ -87,58 +122,62 @@ class _Container(Collector):
             (
                 "requests_in_hand",
                 "Requests that were taken and not answered yet.",
-                [row.in_hand for row in self._rows],
+                [each.row.in_hand for each in self._sums],
             ),
             (
                 "queue_length",
                 "Requests that wait for a thread.",
-                [row.waiting for row in self._rows],
+                [each.row.waiting for each in self._sums],
             ),
         ):
-            gauge = GaugeMetricFamily(f"{_PREFIX}_{name}", text, labels=["process"])
-            for row, value in zip(self._rows, values, strict=True):
-                gauge.add_metric([row.process], value)
+            gauge = GaugeMetricFamily(f"{_PREFIX}_{name}", text, labels=self._labels)
+            for each, value in zip(self._sums, values, strict=True):
+                gauge.add_metric(each.labels, value)
             yield gauge
         restarts = CounterMetricFamily(
             f"{_PREFIX}_process_restarts",
             "Processes that ended and were started again.",
-            labels=["process"],
+            labels=self._labels,
         )
-        for row in self._rows:
-            restarts.add_metric([row.process], row.starts)
+        for each in self._sums:
+            restarts.add_metric(each.labels, each.row.starts)
         yield restarts
 
     def _requests(self) -> Metric:
         family = CounterMetricFamily(
             f"{_PREFIX}_requests",
             "Requests for inferences that ended, by HTTP status or gRPC code.",
-            labels=["process", "model", "status"],
+            labels=(*self._labels, "model", "status"),
         )
-        for row in self._rows:
-            for model, counts in row.models.items():
+        for each in self._sums:
+            for model, counts in each.row.models.items():
                 for status, count in zip(STATUSES, counts, strict=False):
                     if count:
-                        family.add_metric([row.process, model, status], count)
+                        family.add_metric([*each.labels, model, status], count)
         return family
 
     def _stage(self, index: int, stage: str) -> Metric:
         family = HistogramMetricFamily(
-            f"{_PREFIX}_{stage}_duration_seconds", _STAGE_TEXTS[stage], labels=["process", "model"]
+            f"{_PREFIX}_{stage}_duration_seconds",
+            _STAGE_TEXTS[stage],
+            labels=(*self._labels, "model"),
         )
-        for row in self._rows:
-            for model, counts in row.models.items():
+        for each in self._sums:
+            for model, counts in each.row.models.items():
                 at = len(STATUSES) + index * STAGE_SIZE
-                _add_histogram(family, [row.process, model], BOUNDS_S, counts[at : at + STAGE_SIZE])
+                _add_histogram(
+                    family, [*each.labels, model], BOUNDS_S, counts[at : at + STAGE_SIZE]
+                )
         return family
 
     def _batches(self) -> Metric:
         family = HistogramMetricFamily(
             f"{_PREFIX}_batch_size_rows",
             "Rows of the batches that were run; none without batching.",
-            labels=["process"],
+            labels=self._labels,
         )
-        for row in self._rows:
-            _add_histogram(family, [row.process], BOUNDS_ROWS, row.batch_rows)
+        for each in self._sums:
+            _add_histogram(family, each.labels, BOUNDS_ROWS, each.row.batch_rows)
         return family
 
 

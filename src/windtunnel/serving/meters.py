@@ -11,6 +11,7 @@ and is done where a request ends, beside nothing that waits.
 A histogram is a count for each bound and one for what is larger, and the sum.
 """
 
+import json
 import mmap
 import threading
 import time
@@ -38,6 +39,8 @@ STATUSES = (
     *("UNAUTHENTICATED", "other"),
 )
 STAGES = ("request", "decode", "engine", "encode")
+# What a container calls the file, where its sockets are.
+FILE_NAME = "meters"
 # The model of what named none that is here: clients do not choose how many models are counted.
 NO_MODEL = ""
 
@@ -79,12 +82,50 @@ class MeterPlan:
 
     def create(self) -> None:
         """Make the file, all zeros; before any process opens it."""
+        names = {"models": [*self.models], "processes": [*self.processes]}
+        _names_path(self.path).write_text(json.dumps(names))
         with Path(self.path).open("wb") as file:
             file.truncate(self.row_size * len(self.processes) * _NUMBER_BYTES)
 
     def open(self) -> "Meter":
         """Begin to count, in a process that has just started."""
         return Meter(self)
+
+
+def read_rows(path: str) -> list[Row]:
+    """Return what the processes of a container count there, to one that is none of them.
+
+    Raises OSError where the container is gone.
+    """
+    names = json.loads(_names_path(path).read_text())
+    with Path(path).open("rb") as file:
+        numbers = memoryview(file.read()).cast("d")
+    return _read_rows(MeterPlan(path, names["models"], names["processes"]), numbers)
+
+
+def _names_path(path: str) -> Path:
+    return Path(f"{path}.json")
+
+
+def _read_rows(plan: MeterPlan, numbers: "memoryview[float]") -> list[Row]:
+    size = plan.row_size
+    return [
+        _read_row(plan, process, numbers[index * size : (index + 1) * size].tolist())
+        for index, process in enumerate(plan.processes)
+    ]
+
+
+def _read_row(plan: MeterPlan, process: str, numbers: Sequence[float]) -> Row:
+    names = (*plan.models, NO_MODEL)
+    starts = range(MODELS_AT, len(numbers), MODEL_SIZE)
+    return Row(
+        process,
+        numbers[_STARTS],
+        numbers[_IN_HAND],
+        numbers[_WAITING],
+        numbers[_ROWS:MODELS_AT],
+        {name: numbers[at : at + MODEL_SIZE] for name, at in zip(names, starts, strict=True)},
+    )
 
 
 class Meter:
@@ -137,23 +178,7 @@ class Meter:
 
     def read(self) -> list[Row]:
         """Return what each process of the container has counted."""
-        size = self._plan.row_size
-        return [
-            self._read_row(process, self._numbers[index * size : (index + 1) * size].tolist())
-            for index, process in enumerate(self._plan.processes)
-        ]
-
-    def _read_row(self, process: str, numbers: Sequence[float]) -> Row:
-        names = (*self._plan.models, NO_MODEL)
-        starts = range(MODELS_AT, len(numbers), MODEL_SIZE)
-        return Row(
-            process,
-            numbers[_STARTS],
-            numbers[_IN_HAND],
-            numbers[_WAITING],
-            numbers[_ROWS:MODELS_AT],
-            {name: numbers[at : at + MODEL_SIZE] for name, at in zip(names, starts, strict=True)},
-        )
+        return _read_rows(self._plan, self._numbers)
 
 
 # --- The stages of one request --------------------------------------------------------------

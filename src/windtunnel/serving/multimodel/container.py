@@ -7,6 +7,7 @@ import socket
 from windtunnel.serving.container import Order, import_engines
 from windtunnel.serving.errors import SettingsError
 from windtunnel.serving.leader import Leader, Listener, Role
+from windtunnel.serving.meters import FILE_NAME, MeterPlan
 from windtunnel.serving.multimodel.door import run_door
 from windtunnel.serving.multimodel.shelf import Shelf
 from windtunnel.serving.settings import MULTI_MODEL, parse_settings
@@ -40,11 +41,13 @@ def run_models(order: Order, listener: Listener, lifeline: int | None) -> int:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     leader.watch(ours.fileno(), Shelf(order, settings, leader, ours).read)
     listen = _listen(order)
+    meters = MeterPlan(str(order.socket_dir / FILE_NAME), [], ["door"])
+    meters.create()
     leader.add(
         Role(
             name="door",
             number=_NUMBER_DOOR,
-            run=functools.partial(run_door, listen, theirs),
+            run=functools.partial(run_door, listen, theirs, meters),
             keep=(listen.fileno(), theirs.fileno()),
             rank=_RANK_DOOR,
         )

@@ -5,8 +5,10 @@ orders on to the leader (`shelf.py`), which forks and therefore serves nobody it
 datagrams of JSON:
 
     to the leader   {"hello": true}   tell me of all that is loaded
-                    {"load": NAME, "url": FOLDER, "id": ID}, {"unload": NAME, "id": ID}
-    from it         {"loaded": NAME, "url": FOLDER, "addresses": […]}, {"gone": NAME}
+                    {"load": NAME, "url": FOLDER, "label": TEXT, "id": ID}
+                    {"unload": NAME, "id": ID}
+    from it         {"loaded": NAME, "url": FOLDER, "label": TEXT, "addresses": […], "meters": PATH}
+                    {"gone": NAME}
                     {"told": true}    that was all, in answer to hello
                     {"id": ID, "status": STATUS, "answer": {…}}
 
@@ -20,6 +22,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,13 +35,16 @@ from windtunnel.http.server import Exchange, serve
 from windtunnel.serving.answering import Answering
 from windtunnel.serving.children import Reports
 from windtunnel.serving.errors import RequestError, render_error
+from windtunnel.serving.exposition import CONTENT_TYPE, render_models_metrics
 from windtunnel.serving.front import FrontHandler
+from windtunnel.serving.meters import NO_MODEL, Meter, MeterPlan
 from windtunnel.serving.multimodel import messages
 from windtunnel.serving.multimodel.routes import (
     Describe,
     Invoke,
     List,
     Load,
+    Metrics,
     Ping,
     Unload,
     choose_route,
@@ -51,23 +57,30 @@ logger = logging.getLogger(__name__)
 
 _JSON = ((b"content-type", b"application/json"),)
 _ONE_MODELS_PATH = b"/invocations"
+_TARGET_MODEL = b"x-amzn-sagemaker-target-model"
 
 
-def run_door(listen: socket.socket, channel: socket.socket, reports: Reports, lifeline: int) -> int:
+def run_door(
+    listen: socket.socket,
+    channel: socket.socket,
+    meters: MeterPlan,
+    reports: Reports,
+    lifeline: int,
+) -> int:
     """Serve until SIGTERM; return the exit status. Runs in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_freed_memory()
-    return uvloop.run(_serve(listen, channel, reports, lifeline))
+    return uvloop.run(_serve(listen, channel, meters.open(), reports, lifeline))
 
 
 async def _serve(
-    listen: socket.socket, channel: socket.socket, reports: Reports, lifeline: int
+    listen: socket.socket, channel: socket.socket, meter: Meter, reports: Reports, lifeline: int
 ) -> int:
     loop = asyncio.get_running_loop()
     end = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, end.set)
     loop.add_reader(lifeline, os._exit, 1)
-    door = Door(channel)
+    door = Door(channel, meter)
     loop.add_reader(channel.fileno(), door.read)
     door.send({"hello": True})
     await door.is_told.wait()
@@ -79,19 +92,35 @@ async def _serve(
     return 0
 
 
+class _ModelFront(FrontHandler):
+    """Balances over one model's processes; what all models have in hand is the door's to say."""
+
+    @property
+    def outstanding(self) -> int:
+        """How many requests the model has."""
+        return sum(server.outstanding for server in self.servers)
+
+    def note_load(self) -> None:
+        """Leave it to the door, which is asked now and then."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Model:
     """One that is loaded: where it came from, and what balances over its processes."""
 
     url: str
-    front: FrontHandler
+    label: str
+    front: _ModelFront
+    # Where its processes count.
+    meters: str
 
 
 class Door(Answering):
     """What a container of many models does with requests."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, meter: Meter) -> None:
         self.is_draining = False
+        self._meter = meter
         # Set once all that is loaded is known here.
         self.is_told = asyncio.Event()
         self._channel = channel
@@ -116,8 +145,10 @@ class Door(Answering):
     def _take(self, message: Mapping[str, Any]) -> None:
         if "loaded" in message:
             self._forget(message["loaded"])
-            front = FrontHandler(message["addresses"])
-            self._models[message["loaded"]] = _Model(message["url"], front)
+            front = _ModelFront(message["addresses"], self._meter)
+            self._models[message["loaded"]] = _Model(
+                message["url"], message["label"], front, message["meters"]
+            )
         elif "gone" in message:
             self._forget(message["gone"])
         elif "told" in message:
@@ -157,7 +188,7 @@ class Door(Answering):
                 return limits.CONTAINER_BODY_BYTES_MAX
             if isinstance(route, Load):
                 return limits.MODEL_LOAD_BODY_BYTES_MAX
-            if isinstance(route, Unload):
+            if isinstance(route, Unload | Metrics):
                 # It is answered later, and so comes to `complete`.
                 return 0
             if isinstance(route, Describe):
@@ -188,12 +219,18 @@ class Door(Answering):
         """Pass a whole request on: to a model, or as an order."""
         route = exchange.context
         try:
+            if isinstance(route, Metrics):
+                self._scrape(exchange)
+                return
             if isinstance(route, Unload):
                 self._order(exchange, {"unload": route.name})
                 return
             if isinstance(route, Load):
                 name, url = parse_load(exchange.body())
-                self._order(exchange, {"load": name, "url": url})
+                # SageMaker names a model by a number of its own, and says the other name beside it.
+                label = (exchange.head.get(_TARGET_MODEL) or b"").decode("latin-1") or name
+                label = label[: limits.MODEL_LABEL_LENGTH_MAX]
+                self._order(exchange, {"load": name, "url": url, "label": label})
                 return
             # It may have been unloaded while the body came.
             model = self._find(route.name)
@@ -209,7 +246,24 @@ class Door(Answering):
 
     def refuse(self, exchange: Exchange, status: int, message: str) -> None:
         """Answer in the original's form."""
+        if isinstance(exchange.context, Invoke):
+            # What a model's processes answer they count themselves.
+            self._meter.note_answer(NO_MODEL, str(status), time.monotonic() - exchange.received_s)
         exchange.respond(status, _JSON, render_error(message))
+
+    def _scrape(self, exchange: Exchange) -> None:
+        """Answer with the numbers of all models, which one of the loop's threads gathers."""
+        models = list(self._models.values())
+        self._meter.note_queue(sum(model.front.outstanding for model in models), 0)
+        paths = [(model.label, model.meters) for model in models]
+
+        def answer(text: "asyncio.Future[bytes]") -> None:
+            if not exchange.is_abandoned:
+                exchange.respond(200, ((b"content-type", CONTENT_TYPE),), text.result())
+
+        loop = asyncio.get_running_loop()
+        gathering = loop.run_in_executor(None, render_models_metrics, self._meter, paths)
+        gathering.add_done_callback(answer)
 
     def _answer(self, exchange: Exchange, status: int, document: Mapping[str, Any]) -> None:
         exchange.respond(status, _JSON, json.dumps(document).encode())

@@ -24,6 +24,11 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """GET /metrics: what the container and its models count."""
+
+
+@dataclass(frozen=True, slots=True)
 class List:
     """GET /models: the models that are loaded, a page at a time."""
 
@@ -56,7 +61,7 @@ class Invoke:
     name: str
 
 
-Route = Ping | List | Load | Describe | Unload | Invoke
+Route = Ping | Metrics | List | Load | Describe | Unload | Invoke
 
 
 def choose_route(method: bytes, path: bytes, query: bytes) -> Route:
@@ -66,6 +71,8 @@ def choose_route(method: bytes, path: bytes, query: bytes) -> Route:
     routes: Mapping[bytes, Route]
     if text == "/ping":
         routes = {b"GET": Ping(), b"HEAD": Ping()}
+    elif text == "/metrics":
+        routes = {b"GET": Metrics(), b"HEAD": Metrics()}
     elif text == "/models":
         token = parse_qs(query.decode("latin-1")).get(_PAGE_TOKEN)
         routes = {b"GET": List(token[0] if token else None), b"POST": Load()}

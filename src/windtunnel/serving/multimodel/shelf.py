@@ -27,6 +27,7 @@ from windtunnel.serving.children import Reports
 from windtunnel.serving.container import Order, run_container
 from windtunnel.serving.errors import ArchiveError, RequestError, ServingError
 from windtunnel.serving.leader import Leader, Role
+from windtunnel.serving.meters import FILE_NAME
 from windtunnel.serving.models import choose_models, list_files
 from windtunnel.serving.multimodel import messages
 from windtunnel.serving.multimodel.admission import Demand, check_name, check_room, demand_of
@@ -42,6 +43,8 @@ class _Model:
 
     name: str
     url: str
+    # What people call it.
+    label: str
     role: Role
     demand: Demand
     # Where its processes listen.
@@ -80,7 +83,7 @@ class Shelf:
 
     def _obey(self, message: Mapping[str, Any]) -> None:
         if "load" in message:
-            self._load(message["load"], message["url"], message["id"])
+            self._load(message["load"], message["url"], message["label"], message["id"])
         elif "unload" in message:
             self._unload(message["unload"], message["id"])
         else:
@@ -97,7 +100,15 @@ class Shelf:
 
     def _tell_loaded(self, model: _Model) -> None:
         if model.addresses and model.role.kill_at_s is None:
-            self._send({"loaded": model.name, "url": model.url, "addresses": model.addresses})
+            self._send(
+                {
+                    "loaded": model.name,
+                    "url": model.url,
+                    "label": model.label,
+                    "addresses": model.addresses,
+                    "meters": str(model.sockets / FILE_NAME),
+                }
+            )
 
     def _refuse(self, request_id: str | None, status: int, message: str) -> None:
         self._answer(request_id, status, {"error": message[: limits.FAILURE_REASON_LENGTH_MAX]})
@@ -108,7 +119,7 @@ class Shelf:
 
     # --- models ---------------------------------------------------------------------------------
 
-    def _load(self, name: str, url: str, request_id: str) -> None:
+    def _load(self, name: str, url: str, label: str, request_id: str) -> None:
         check_name(name, self._models)
         demand = self._measure(name, Path(url))
         # What is being loaded has not grown yet.
@@ -127,7 +138,7 @@ class Shelf:
             shared_dir=self._order.model_dir,
         )
         role = Role(f"model {name}", functools.partial(_run_one, inner), self._count)
-        model = _Model(name, url, role, demand, sockets, request_id=request_id)
+        model = _Model(name, url, label, role, demand, sockets, request_id=request_id)
         role.on_available = functools.partial(self._note_loaded, model)
         role.on_gone = functools.partial(self._note_gone, model)
         logger.info("loading model %s from %s", name, url)
