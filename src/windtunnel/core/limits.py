@@ -202,8 +202,8 @@ PING_INTERVAL_SERVING_S = 5.0
 PING_TIMEOUT_S = 2.0
 # SIGTERM, then SIGKILL: SageMaker waits 30 s (same page).
 STOP_GRACE_S = 30.0
-# After its last call a gRPC server stays so long: megabytes go over loopback in milliseconds, on a
-# busy machine in some more. Guess.
+# So long after its last answer a gRPC server stays: megabytes go over loopback in milliseconds, on
+# a busy machine in some more. Guess.
 GRPC_LINGER_S = 0.5
 RESTART_BACKOFF_FIRST_S = 0.2
 RESTART_BACKOFF_MAX_S = 30.0

@@ -7,7 +7,9 @@ Rule: imported only behind the last fork. gRPC starts threads, which a fork woul
 """
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -24,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 # The calls that are counted, as over REST.
 _INFERENCES = frozenset(("Predict", "Classify", "Regress", "MultiInference"))
+
+# What gRPC calls with a request's bytes.
+Handle = Callable[[bytes, Any], bytes]
 
 _OPTIONS = (
     # TensorFlow Serving allows 2 GiB (server.cc, SetMaxMessageSize); the container's limit is that
@@ -48,18 +53,19 @@ class GrpcServer:
         logs_requests: bool,
     ) -> None:
         """Listen and serve; raise ServingError where an address cannot be had."""
+        # When the last call was answered.
+        self._answered_s = -math.inf
         self._server = grpc.server(
             ThreadPoolExecutor(thread_count, thread_name_prefix="grpc"),
             options=_OPTIONS,
             maximum_concurrent_rpcs=limits.MODEL_SERVER_QUEUE_COUNT_MAX,
         )
         for service, calls in SERVICES.items():
-            handlers = {
-                method: grpc.unary_unary_rpc_method_handler(
-                    _handle(models, meter, call, f"{service}/{method}", logs_requests=logs_requests)
-                )
-                for method, call in calls.items()
-            }
+            handlers = {}
+            for method, call in calls.items():
+                name = f"{service}/{method}"
+                handle = _handle(models, meter, call, name, logs_requests=logs_requests)
+                handlers[method] = grpc.unary_unary_rpc_method_handler(self._note_answers(handle))
             handler = grpc.method_handlers_generic_handler(service, handlers)
             self._server.add_generic_rpc_handlers((handler,))
         for address in addresses:
@@ -75,10 +81,27 @@ class GrpcServer:
         stopped: threading.Event = self._server.stop(grace_s)
         return stopped
 
+    def linger_s(self, now_s: float) -> float:
+        """Return for how long the last answer may still be on its way, once this has stopped.
+
+        gRPC calls a call ended when its answer is with the transport; a process that is gone before
+        that has sent it resets the connection instead.
+        """
+        return max(0.0, self._answered_s + limits.GRPC_LINGER_S - now_s)
+
+    def _note_answers(self, handle: Handle) -> Handle:
+        def noting(data: bytes, context: Any) -> bytes:  # noqa: ANN401 - gRPC is untyped
+            try:
+                return handle(data, context)
+            finally:
+                self._answered_s = time.monotonic()
+
+        return noting
+
 
 def _handle(
     models: ServedModels, meter: Meter, call: Call, name: str, *, logs_requests: bool
-) -> Callable[[bytes, Any], bytes]:
+) -> Handle:
     """Return what gRPC calls with a request's bytes."""
     is_inference = name.rpartition("/")[2] in _INFERENCES
 

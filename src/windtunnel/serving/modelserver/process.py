@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,11 +197,9 @@ async def _serve(
     # Both at once: there is one grace for all.
     stopped = None if grpc_server is None else grpc_server.stop(limits.STOP_GRACE_S)
     is_drained = await server.drain(limits.STOP_GRACE_S)
-    if stopped is not None:
+    if grpc_server is not None and stopped is not None:
         await asyncio.to_thread(stopped.wait, limits.STOP_GRACE_S)
-        # gRPC calls a call ended when its answer is with the transport; a process that is gone
-        # before that has sent it resets the connection instead.
-        await asyncio.sleep(limits.GRPC_LINGER_S)
+        await asyncio.sleep(grpc_server.linger_s(time.monotonic()))
     threads.close()
     if not is_drained:
         logger.warning("stopped with requests unanswered after %g s", limits.STOP_GRACE_S)
