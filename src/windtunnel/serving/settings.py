@@ -213,7 +213,10 @@ def _parse_port_range(given: Mapping[str, str]) -> PortRange | None:
 def _refuse_universal_script(given: Mapping[str, str]) -> None:
     universal = [f"SAGEMAKER_MULTI_MODEL_UNIVERSAL_{part}" for part in ("BUCKET", "PREFIX")]
     if all(name in given for name in universal):
-        raise SettingsError(f"{' and '.join(universal)}: universal scripts are not served yet.")
+        raise SettingsError(
+            f"{' and '.join(universal)}: a script for all models is not fetched from S3 here. Give"
+            " each model's archive its own code/inference.py, or unset both."
+        )
 
 
 def _batching(given: Mapping[str, str]) -> Batching | None:
@@ -288,7 +291,8 @@ def _thread_list(given: Mapping[str, str], name: str) -> None:
 _NO_SCRIPT = "the archive has no code/inference.py, so there are no script workers"
 _NO_BATCHING = "batching is off, SAGEMAKER_TFS_ENABLE_BATCHING=true is its switch"
 _NOT_READ = "this container does not read it"
-# What has no effect where no script is, and why; their values are checked in any case.
+# What has no effect where no script is, and why. Their values are checked in any case, but for the
+# class: gunicorn has more of them than are here.
 _SCRIPT_ONLY: Mapping[str, str] = {
     "SAGEMAKER_GUNICORN_WORKERS": _NO_SCRIPT,
     _THREADS: _NO_SCRIPT,

@@ -143,7 +143,9 @@ def test_modes_that_are_not_here_are_refused() -> None:
         "SAGEMAKER_MULTI_MODEL_UNIVERSAL_BUCKET": "b",
         "SAGEMAKER_MULTI_MODEL_UNIVERSAL_PREFIX": "p",
     }
-    with pytest.raises(SettingsError, match="not served yet"):
+    with pytest.raises(
+        SettingsError, match=r"not fetched from S3 here\. Give each model's archive its own"
+    ):
         parse_settings(environment, is_on_port=True)
 
 
