@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.serving.harness import Answer, Container, Zygote, invoke, request, wait_until
+from tests.serving.harness import Alone, Answer, Container, Zygote, invoke, request, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -191,3 +191,17 @@ def test_what_waits_in_a_worker_that_is_replaced_is_told_why(
 
     assert statuses == [503, 504]
     assert all("This script worker is replaced: the script did not answer" in text for text in said)
+
+
+def test_a_crash_is_an_answer_where_a_container_is_alone(
+    run_alone: Callable[..., Alone], scripted: Scripted
+) -> None:
+    """A connection that closes looks like a broken network; on SageMaker nginx answers 502."""
+    alone = run_alone(scripted(SCRIPT), "--port=0")
+    url = alone.wait_ready()
+    crashed = invoke(url, "crash")
+
+    assert crashed.status == 502
+    assert "The process that had the request gave no answer" in crashed.json["error"]
+    # What comes next waits for the next worker.
+    assert invoke(url, GOOD).json == {"predictions": [2.5]}

@@ -344,10 +344,10 @@ def test_a_stop_lets_a_script_finish_that_still_needs_its_model(
 def test_a_script_runs_in_a_container_alone(
     run_alone: Callable[..., Alone], scripted: Scripted
 ) -> None:
-    """One worker answers on the port itself; a front balances over several."""
+    """A front stands before its workers, as nginx does on SageMaker."""
     script = "import os\ndef handler(data, context): return str(os.getpid()), 'text/plain'"
     model_dir = scripted(script)
-    for count, processes in (("1", 2), ("2", 4)):
+    for count, processes in (("1", 3), ("2", 4)):
         alone = run_alone(model_dir, "--port=0", SAGEMAKER_GUNICORN_WORKERS=count)
         url = alone.wait_ready()
         pids = {invoke(url, "").body for _ in range(10)}

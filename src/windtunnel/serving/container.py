@@ -238,7 +238,8 @@ def _worker_role(index: int, setup: _Setup, run: WorkerRun) -> Role:
         default_model=setup.models.default,
         grpc_ports=[ports.grpc_port for ports in setup.ports],
         rest_ports=[ports.rest_port for ports in setup.ports],
-        listen=_worker_socket(number, setup),
+        # The worker's successors take it over.
+        listen=_bind_path(_socket_path(number, setup.order)),
         logs_requests=setup.settings.logs_requests,
         meters=_meters(setup, number),
     )
@@ -251,14 +252,6 @@ def _worker_role(index: int, setup: _Setup, run: WorkerRun) -> Role:
     )
 
 
-def _worker_socket(number: int, setup: _Setup) -> socket.socket:
-    """Return a bound socket: the port, or one of a path that the worker's successors take over."""
-    entrance = _entrance(number, setup.settings.workers.count, setup.order)
-    if not isinstance(entrance, str):
-        return entrance
-    return _bind_path(entrance)
-
-
 def _bind_path(path: str) -> socket.socket:
     bound = socket.socket(socket.AF_UNIX)
     bound.bind(path)
@@ -266,7 +259,7 @@ def _bind_path(path: str) -> socket.socket:
 
 
 def _entrance(number: int, count: int, order: Order) -> str | socket.socket:
-    """Return where one of `count` processes takes the requests of clients."""
+    """Return where one of `count` model servers takes the requests of clients."""
     # A single one answers on the port itself: nothing stands between it and its clients.
     return order.port if order.port is not None and count == 1 else _socket_path(number, order)
 
@@ -286,7 +279,9 @@ def _choose_front(setup: _Setup, entrances: Sequence[Role]) -> tuple[list[str], 
         # Whoever speaks SageMaker's contract speaks to this one.
         return [f"unix:{_socket_path(_NUMBER_FRONT, order)}"], _tfs_front_role(setup)
     addresses = [f"unix:{_socket_path(role.number, order)}" for role in entrances]
-    if order.port is None or len(entrances) == 1:
+    # A script may crash its worker natively; then somebody must be there to say so.
+    is_needed = len(entrances) > 1 or setup.script is not None
+    if order.port is None or not is_needed:
         return addresses, None
     make = functools.partial(front.FrontHandler, addresses)
     return addresses, _front_role(make, order.port, setup)

@@ -1,4 +1,4 @@
-"""One TCP port before several model servers: what nginx is in the original container.
+"""One TCP port before model servers or script workers: what nginx is in the original container.
 
 Used only where a container runs alone; a cloud's router speaks to the model servers itself. Rules:
 the one with the fewest requests in hand gets the next; a request that was sent is never sent again,
@@ -185,8 +185,12 @@ class _Forwarding:
         if reason.startswith(_UNREACHABLE) and self._servers:
             self.send()
             return
-        logger.error("a model server gave no answer: %s", reason)
-        self._handler.refuse(self._exchange, 502, f"The model server gave no answer: {reason}.")
+        logger.error("a process gave no answer: %s", reason)
+        self._handler.refuse(
+            self._exchange,
+            502,
+            f"The process that had the request gave no answer: {reason}. The log may say why.",
+        )
 
     def _on_abandon(self) -> None:
         if self._call is not None and not self._call.is_over:
