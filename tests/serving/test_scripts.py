@@ -29,6 +29,8 @@ def handler(data, context):
         return beside.TEXT, "text/plain; charset=utf-8"
     if command == "environment":
         return json.dumps({"stdin": sys.stdin.read(), "path": sys.path[0]}), None
+    if command == "variables":
+        return json.dumps(dict(os.environ)), "application/json"
     if command == "raise":
         raise ValueError("no such thing")
     if command == "nothing":
@@ -125,6 +127,18 @@ def test_a_script_gets_nothing_of_the_containers(worker: str, shared: Container)
 
     assert found["stdin"] == ""
     assert found["path"].endswith("/model/code")
+
+
+def test_a_script_finds_the_originals_variables_and_its_archive(worker: str) -> None:
+    """Scripts open models' ports by them, and what OpenMP runs takes one core unless it is told."""
+    fields = invoke(worker, "context").json
+    variables = invoke(worker, "variables").json
+
+    assert f"localhost:{variables['TFS_REST_PORTS']}/" in fields[3]
+    assert variables["TFS_GRPC_PORTS"] == fields[4]
+    assert variables["TFS_DEFAULT_MODEL_NAME"] == "half_plus_two"
+    assert variables["OMP_NUM_THREADS"] == "1"
+    assert (Path(variables["SM_MODEL_DIR"]) / "code" / "inference.py").is_file()
 
 
 def test_an_exception_is_an_answer_and_a_traceback_in_the_log(

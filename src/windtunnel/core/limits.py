@@ -425,6 +425,9 @@ SCRIPT_RETIRE_GRACE_S = 3.0
 # What a script worker may take at least, however little is free: its threads' stacks count, 8 MiB
 # each, and a machine so full has other troubles. Guess.
 SCRIPT_ALLOWANCE_BYTES_MIN = 1 * GIB
+# Of a script so many characters are looked through for paths that are not here; the longest module
+# of Python's own library has 0.25 million.
+SCRIPT_TEXT_LENGTH_MAX = 1_000_000
 # Sets of packages that a home keeps for scripts' requirements.txt, besides those in use. Guess.
 SCRIPT_PACKAGES_COUNT_MAX = 8
 # Of what pip writes, so many last lines are looked through for the reason why it failed.

@@ -26,8 +26,9 @@ from windtunnel.serving.modelserver import process
 from windtunnel.serving.modelserver.process import ServerPlan
 from windtunnel.serving.ports import HOST, ServerPorts, claim_ports
 from windtunnel.serving.scripts import fresh, worker
-from windtunnel.serving.scripts.archive import CODE, LIBRARY, Script, choose_script
+from windtunnel.serving.scripts.archive import CODE, INFERENCE, LIBRARY, Script, choose_script
 from windtunnel.serving.scripts.packages import install_packages, module_names
+from windtunnel.serving.scripts.whereabouts import names_model_dir, tell_model_dir
 from windtunnel.serving.scripts.worker import WorkerPlan
 from windtunnel.serving.settings import Settings, parse_settings
 from windtunnel.serving.tfs.front import TfsFrontHandler
@@ -234,6 +235,7 @@ def _worker_role(index: int, setup: _Setup, run: WorkerRun) -> Role:
         script=setup.script,
         directory=setup.script_dir.resolve(),
         packages=setup.packages,
+        model_dir=setup.order.model_dir.resolve(),
         work_dir=setup.order.socket_dir,
         default_model=setup.models.default,
         grpc_ports=[ports.grpc_port for ports in setup.ports],
@@ -361,6 +363,9 @@ def _tell(setup: _Setup) -> None:
                 ports.rest_port,
                 ports.grpc_port,
             )
+        if script.has_inference and names_model_dir(setup.script_dir / INFERENCE):
+            hint = tell_model_dir(setup.order.model_dir)
+            logger.warning("%s names a path that is not here. %s.", INFERENCE, hint)
     for notice in (*settings.notices, *(script.notices if script is not None else ())):
         logger.warning("%s", notice)
 

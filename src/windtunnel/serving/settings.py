@@ -26,6 +26,7 @@ _READ_TIMEOUT = "SAGEMAKER_NGINX_PROXY_READ_TIMEOUT_SECONDS"
 _PORTS = "SAGEMAKER_SAFE_PORT_RANGE"
 _WAIT_TIME = "SAGEMAKER_TFS_WAIT_TIME_SECONDS"
 _DEFAULT_MODEL = "SAGEMAKER_TFS_DEFAULT_MODEL_NAME"
+_OMP = "OMP_NUM_THREADS"
 MULTI_MODEL = "SAGEMAKER_MULTI_MODEL"
 _LOG_LEVELS = ("debug", "info", "notice", "warn", "error", "crit", "alert", "emerg")
 # Levels at which nginx, too, would tell of single requests.
@@ -122,7 +123,7 @@ def parse_settings(
         why = "no GPU is here" if gpu_count == 0 else "one model server has the GPU to itself"
         notices.append(f"{_MARGIN}={given[_MARGIN]} has no effect: {why}.")
     if has_script:
-        notices += _worker_notices(given, workers)
+        notices += _worker_notices(given, workers, is_tfs=is_tfs)
     level = _choice(given, "SAGEMAKER_TFS_NGINX_LOGLEVEL", _LOG_LEVELS, "error")
     name = given.get(_DEFAULT_MODEL, "None")
     return Settings(
@@ -290,6 +291,9 @@ def _thread_list(given: Mapping[str, str], name: str) -> None:
 
 _NO_SCRIPT = "the archive has no code/inference.py, so there are no script workers"
 _NO_BATCHING = "batching is off, SAGEMAKER_TFS_ENABLE_BATCHING=true is its switch"
+_NO_OPENMP = (
+    "TensorFlow is built without OpenMP here, SAGEMAKER_TFS_INTRA_OP_PARALLELISM is its switch"
+)
 _NOT_READ = "this container does not read it"
 # What has no effect where no script is, and why. Their values are checked in any case, but for the
 # class: gunicorn has more of them than are here.
@@ -311,10 +315,7 @@ _INERT: Mapping[str, tuple[Check, str]] = {
     "SAGEMAKER_TFS_VERSION": (_any, "the TensorFlow that is installed here serves"),
     "SAGEMAKER_MULTI_MODEL_UNIVERSAL_BUCKET": (_any, "it counts only together with _PREFIX"),
     "SAGEMAKER_MULTI_MODEL_UNIVERSAL_PREFIX": (_any, "it counts only together with _BUCKET"),
-    "OMP_NUM_THREADS": (
-        _thread_list,
-        "TensorFlow is built without OpenMP here, SAGEMAKER_TFS_INTRA_OP_PARALLELISM is its switch",
-    ),
+    _OMP: (_thread_list, _NO_OPENMP),
     "TF_DISABLE_MKL": (
         _any,
         "this TensorFlow does not read it, TF_ENABLE_ONEDNN_OPTS is its switch",
@@ -322,7 +323,7 @@ _INERT: Mapping[str, tuple[Check, str]] = {
     "TF_DISABLE_POOL_ALLOCATOR": (_any, "this TensorFlow does not read it"),
 }
 # What TensorFlow Serving's own binary reads, or needs, and ours does not.
-_TFS_ONLY = frozenset({"OMP_NUM_THREADS", "TF_DISABLE_MKL", "TF_DISABLE_POOL_ALLOCATOR", _PORTS})
+_TFS_ONLY = frozenset({_OMP, "TF_DISABLE_MKL", "TF_DISABLE_POOL_ALLOCATOR", _PORTS})
 _EFFECTIVE = frozenset(
     {
         "SAGEMAKER_BIND_TO_PORT",
@@ -339,13 +340,21 @@ _EFFECTIVE = frozenset(
 )
 
 
-def _worker_notices(given: Mapping[str, str], workers: WorkerSettings) -> list[str]:
+def _worker_notices(
+    given: Mapping[str, str], workers: WorkerSettings, *, is_tfs: bool
+) -> list[str]:
     """Say what is something else than its variable spells."""
     notices = []
     if workers.kind == "gthread" and given.get(_CLASS, "").lower() == "sync":
         notices.append(
             f"{_CLASS}={given[_CLASS]} is gthread here, as gunicorn has it with more than one"
             f" {_THREADS}."
+        )
+    if _OMP in given and not is_tfs:
+        _thread_list(given, _OMP)
+        notices.append(
+            f"{_OMP}={given[_OMP]} is for what the script imports; the models do not read it:"
+            f" {_NO_OPENMP}."
         )
     read_timeout = given.get(_READ_TIMEOUT)
     if read_timeout is not None and int(read_timeout) < workers.read_timeout_s:
@@ -361,8 +370,10 @@ def _notices(
 ) -> list[str]:
     notices = []
     is_gevent = given.get(_CLASS, "gevent").lower() == "gevent"
+    # What others than the models read.
+    others = _TFS_ONLY if is_tfs else frozenset((_OMP,)) if has_script else frozenset()
     for name, value in sorted(given.items()):
-        if is_tfs and name in _TFS_ONLY:
+        if name in others:
             continue
         if name in _SCRIPT_ONLY:
             if not has_script:

@@ -209,6 +209,16 @@ def test_every_variable_without_effect_is_said_with_its_reason() -> None:
     assert all(line.endswith(".") for line in found)
 
 
+def test_threads_of_openmp_are_for_what_a_script_imports() -> None:
+    """A script with scikit-learn or PyTorch heeds them; its models, beside it, do not."""
+    environment = {"OMP_NUM_THREADS": "2"}
+    (said,) = parse_settings(environment, is_on_port=True, has_script=True).notices
+    assert said.startswith("OMP_NUM_THREADS=2 is for what the script imports; the models do not")
+
+    with pytest.raises(SettingsError, match="OMP_NUM_THREADS must be"):
+        parse_settings({"OMP_NUM_THREADS": "x"}, is_on_port=True, has_script=True)
+
+
 def test_what_is_switched_off_needs_no_notice() -> None:
     """Batching that nobody wants is not missing."""
     assert notices(SAGEMAKER_TFS_ENABLE_BATCHING="false", SAGEMAKER_MULTI_MODEL="false") == []

@@ -20,6 +20,8 @@ from windtunnel.serving.scripts.archive import Script
 from windtunnel.serving.scripts.worker import WorkerPlan, run_worker
 from windtunnel.serving.settings import WorkerSettings
 
+_PATHS = ("directory", "packages", "model_dir", "work_dir")
+
 
 def run_fresh_worker(plan: WorkerPlan, reports: Reports, lifeline: int) -> int:
     """Replace this process by one that runs the plan."""
@@ -41,7 +43,7 @@ def render_plan(plan: WorkerPlan) -> str:
     fields["settings"] = dataclasses.asdict(plan.settings)
     fields["script"] = dataclasses.asdict(plan.script)
     fields["meters"] = dataclasses.asdict(plan.meters)
-    for name in ("directory", "packages", "work_dir"):
+    for name in _PATHS:
         fields[name] = None if fields[name] is None else str(fields[name])
     fields["listen"] = plan.listen.fileno()
     return json.dumps(fields)
@@ -53,7 +55,7 @@ def parse_plan(text: str) -> WorkerPlan:
     fields["settings"] = WorkerSettings(**fields["settings"])
     fields["script"] = Script(**fields["script"])
     fields["meters"] = MeterPlan(**fields["meters"])
-    for name in ("directory", "packages", "work_dir"):
+    for name in _PATHS:
         fields[name] = None if fields[name] is None else Path(fields[name])
     fields["listen"] = socket.socket(fileno=fields["listen"])
     return WorkerPlan(**fields)

@@ -1,11 +1,16 @@
 """Where in a script something happened: the file and line that its author can look up."""
 
+import re
 import traceback
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from windtunnel.core import limits
+
 # Where SageMaker unpacks an archive, and many scripts look for what they brought.
-_THERE = "/opt/ml/model"
+_THERE = re.compile(r"/opt/ml/model\b")
+# Where an archive is, by the name that it has where SageMaker trains; set for scripts here.
+MODEL_DIR_VARIABLE = "SM_MODEL_DIR"
 
 
 def locate(trace: TracebackType | None, directory: Path) -> str:
@@ -42,9 +47,20 @@ def describe_error(error: BaseException, directory: Path) -> str:
 
 def hint_at_path(error: BaseException, directory: Path) -> str:
     """Say where the archive is, to a script that looked for it where SageMaker has it."""
-    if _THERE not in str(error):
-        return ""
+    return tell_model_dir(directory) if _THERE.search(str(error)) else ""
+
+
+def names_model_dir(script: Path) -> bool:
+    """Say whether a script spells out where SageMaker unpacks an archive, and only that."""
+    with script.open(encoding="utf-8", errors="replace") as file:
+        text = file.read(limits.SCRIPT_TEXT_LENGTH_MAX)
+    return _THERE.search(text) is not None and MODEL_DIR_VARIABLE not in text
+
+
+def tell_model_dir(directory: Path) -> str:
+    """Say where that is here, and how to write a script that runs in both places."""
     return (
-        f"SageMaker's {_THERE} is {directory} here: a script that begins its paths with"
-        " os.path.dirname(__file__) runs in both places"
+        f"SageMaker's /opt/ml/model is {directory.resolve()} here: a script that begins its paths"
+        f" with os.path.dirname(__file__), or os.environ.get('{MODEL_DIR_VARIABLE}',"
+        " '/opt/ml/model'), runs in both places"
     )

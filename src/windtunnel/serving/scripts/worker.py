@@ -38,6 +38,7 @@ from windtunnel.serving.scripts.calls import ScriptService, Surroundings
 from windtunnel.serving.scripts.channels import LazyChannel
 from windtunnel.serving.scripts.exits import guard_exit
 from windtunnel.serving.scripts.handlers import Handler, load_handler
+from windtunnel.serving.scripts.whereabouts import MODEL_DIR_VARIABLE
 from windtunnel.serving.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ class WorkerPlan:
     # Where the archive was unpacked, and what its requirements.txt brought.
     directory: Path
     packages: Path | None
+    # Of the models: the same place, unless the script is one for many archives.
+    model_dir: Path
     # Where a script's relative paths lead.
     work_dir: Path
     default_model: str
@@ -109,11 +112,21 @@ def _furnish(plan: WorkerPlan) -> None:
         paths.append(str(plan.packages))
     sys.path[:0] = paths
     tfs_api.offer()
+    _set_environment(plan)
     # What a script starts finds its modules, too, and reaches the model servers without a proxy.
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)
     for name in ("no_proxy", "NO_PROXY"):
         others = os.environ.get(name, "")
         os.environ[name] = ",".join(filter(None, ("localhost", "127.0.0.1", others)))
+
+
+def _set_environment(plan: WorkerPlan) -> None:
+    """Set what the original's serve.py sets for its Python service, and where the archive is."""
+    os.environ["TFS_GRPC_PORTS"] = ",".join(map(str, plan.grpc_ports))
+    os.environ["TFS_REST_PORTS"] = ",".join(map(str, plan.rest_ports))
+    os.environ["TFS_DEFAULT_MODEL_NAME"] = plan.default_model
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ[MODEL_DIR_VARIABLE] = str(plan.model_dir)
 
 
 async def _serve(

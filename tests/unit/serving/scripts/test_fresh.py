@@ -19,6 +19,7 @@ def test_a_plan_reads_back_as_it_was() -> None:
             script=Script(has_inference=True, has_requirements=False, has_library=True),
             directory=Path("/models/one"),
             packages=None,
+            model_dir=Path("/models/two"),
             work_dir=Path("/run/one"),
             default_model="unet",
             grpc_ports=[9000],

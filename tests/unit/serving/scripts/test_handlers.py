@@ -9,7 +9,7 @@ from windtunnel.serving.scripts.archive import Script
 from windtunnel.serving.scripts.context import Context
 from windtunnel.serving.scripts.handlers import Answer, Handler, load_handler, read_result
 from windtunnel.serving.scripts.stream import Stream
-from windtunnel.serving.scripts.whereabouts import describe_error
+from windtunnel.serving.scripts.whereabouts import describe_error, names_model_dir
 
 CONTEXT = Context(None, None, None, "http://localhost:1/", "2", None, None, "a", "b", 0, 30.0)
 PAIR = """
@@ -88,6 +88,27 @@ def test_a_script_that_looks_where_sagemaker_has_its_archive_is_told_where_it_is
     assert f"(code/inference.py:1); SageMaker's /opt/ml/model is {tmp_path} here" in str(
         caught.value
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "is_named"),
+    [
+        ("LABELS = open('/opt/ml/model/code/labels.json')", True),
+        ("ROOT = os.environ.get('SM_MODEL_DIR', '/opt/ml/model')", False),
+        ("ROOT = os.path.dirname(__file__)", False),
+        ("ROOT = '/opt/ml/models/one/model'", False),
+    ],
+)
+def test_a_path_that_is_not_here_is_seen_before_a_script_fails_on_it(
+    tmp_path: Path,
+    text: str,
+    is_named: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    """Many scripts try it, and quietly go on without their labels where it is not there."""
+    script = tmp_path / "inference.py"
+    script.write_text(text)
+
+    assert names_model_dir(script) == is_named
 
 
 def test_the_innermost_line_of_the_script_is_the_one_that_is_named(tmp_path: Path) -> None:
