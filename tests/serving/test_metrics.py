@@ -1,5 +1,7 @@
 """`GET /metrics` of a container: the numbers of all its processes, for Prometheus."""
 
+import http.client
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -120,3 +122,36 @@ def test_a_scripts_requests_and_the_models_are_counted_apart(
 
     for process in ("script_worker", "model_server"):
         assert found[REQUESTS, process, "half_plus_two", "200"] == 4
+
+
+def test_clients_that_leave_a_script_are_counted(
+    run_alone: Run, scripted: Callable[..., Path], tmp_path: Path
+) -> None:
+    """They waited for too long: without them a slow script looks as if nobody had asked it."""
+    model_dir = scripted(
+        "import pathlib, time\n"
+        "def handler(data, context):\n"
+        "    folder = pathlib.Path(data.read().decode())\n"
+        "    (folder / 'begun').touch()\n"
+        "    while not (folder / 'go on').exists():\n"
+        "        time.sleep(0.01)\n"
+        "    return '', None\n"
+    )
+    url = run_alone(model_dir, "--port=0").wait_ready()
+
+    def leave(number: int) -> float:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        connection = http.client.HTTPConnection(url.removeprefix("http://"))
+        connection.request("POST", "/invocations", str(folder))
+        wait_until((folder / "begun").exists, "the script")
+        connection.close()
+        in_hand = "windtunnel_container_requests_in_hand"
+        wait_until(lambda: scrape(url)[in_hand, "front"] == 0, "the front's farewell")
+        (folder / "go on").touch()
+        wait_until(lambda: scrape(url)[in_hand, "script_worker"] == 0, "the end of the script")
+        return scrape(url).get((REQUESTS, "script_worker", "half_plus_two", "499"), 0.0)
+
+    # The worker hears of it a little later than the front, and may have answered before.
+    numbers = itertools.count()
+    wait_until(lambda: leave(next(numbers)), "a client that was missed")

@@ -10,6 +10,9 @@ from abc import ABC, abstractmethod
 from windtunnel.core import limits
 from windtunnel.http.exchange import Exchange
 
+# For the count of a request whose client left before its answer: nginx's own.
+STATUS_CLIENT_CLOSED = 499
+
 
 class Answering(ABC):
     """A handler of requests that refuses in a form of its own."""

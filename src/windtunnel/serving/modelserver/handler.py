@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from windtunnel.core import limits
 from windtunnel.http.server import Exchange
-from windtunnel.serving.answering import Answering, log_answer
+from windtunnel.serving.answering import STATUS_CLIENT_CLOSED, Answering, log_answer
 from windtunnel.serving.codecs.media import JSON, JSON_LINES, choose_answer, unpack_body
 from windtunnel.serving.errors import RequestError, render_error
 from windtunnel.serving.exposition import CONTENT_TYPE, render_metrics
@@ -29,9 +29,6 @@ from windtunnel.serving.modelserver.served import ServedModels
 from windtunnel.serving.modelserver.threads import Threads
 
 logger = logging.getLogger(__name__)
-
-# For the count of a request whose client left before its answer: nginx's own.
-_STATUS_CLIENT_CLOSED = 499
 
 
 class ModelHandler(Answering):
@@ -170,6 +167,6 @@ class _Inference:
         """Answer the request, if its client is still there."""
         exchange = self._exchange
         if exchange.is_abandoned:
-            self._handler.count(exchange, _STATUS_CLIENT_CLOSED, self._stages)
+            self._handler.count(exchange, STATUS_CLIENT_CLOSED, self._stages)
             return
         self._handler.answer(exchange, self._status, self._answer, self._media, self._stages)

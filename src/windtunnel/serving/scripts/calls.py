@@ -18,7 +18,7 @@ from pathlib import Path
 
 from windtunnel.core import limits
 from windtunnel.http.server import Exchange
-from windtunnel.serving.answering import Answering, log_answer
+from windtunnel.serving.answering import STATUS_CLIENT_CLOSED, Answering, log_answer
 from windtunnel.serving.errors import render_error
 from windtunnel.serving.exposition import CONTENT_TYPE, render_metrics
 from windtunnel.serving.exposition import PATH as METRICS_PATH
@@ -252,10 +252,14 @@ class _Call:
         if self._exhausted:
             self._service.retire(self._exhausted)
         exchange = self._exchange
-        if not exchange.is_abandoned and not exchange.is_answered:
-            self._service.answer(
-                exchange, self._answer.status, self._answer.content_type, self._answer.body
-            )
+        if exchange.is_answered:
+            return
+        if exchange.is_abandoned:
+            self._service.count(exchange, STATUS_CLIENT_CLOSED)
+            return
+        self._service.answer(
+            exchange, self._answer.status, self._answer.content_type, self._answer.body
+        )
 
     def give_up(self, status: int, message: str) -> None:
         """Answer in the script's place, once; what it still brings is dropped."""
