@@ -38,6 +38,10 @@ def test_several_model_servers_answer_on_one_port(run_alone: Run, tiny_models: P
     url = alone.wait_ready()
     for _ in range(10):
         assert invoke(url, "1").json == {"predictions": [2.5]}
+    # Balancers and monitors ask so; a body that nobody sends must not be waited for.
+    for path, status in (("/ping", 200), ("/v1/models/half_plus_two", 200), ("/invocations", 405)):
+        head = request(url, "HEAD", path)
+        assert (head.status, head.body) == (status, b"")
     children = psutil.Process(alone.process.pid).children()
     assert len(children) == 3
     victim = min(children, key=lambda child: child.pid)

@@ -204,7 +204,10 @@ class _Forwarding:
 
 def render_head(head: Head, body_bytes: int) -> bytes:
     """Return the head of a request as it goes to a model server."""
-    lines = [b"%s %s HTTP/1.1\r\n" % (head.method, head.target)]
+    # An answer does not say that it is a HEAD's, and has no body: the front asks for the whole, and
+    # leaves the body away itself.
+    method = b"GET" if head.method == b"HEAD" else head.method
+    lines = [b"%s %s HTTP/1.1\r\n" % (method, head.target)]
     lines += [b"%s: %s\r\n" % pair for pair in head.headers if pair[0] not in _NOT_REPEATED]
     lines.append(b"content-length: %d\r\n\r\n" % body_bytes)
     return b"".join(lines)
