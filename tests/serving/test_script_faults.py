@@ -153,6 +153,22 @@ def test_a_script_that_takes_all_memory_is_told_so_and_replaced(
     assert invoke(address, GOOD).status == 200
 
 
+def test_what_a_replaced_worker_cannot_end_is_told_why(start: Callable[..., Container]) -> None:
+    """It did nothing wrong; a connection that closes would say nothing of what happened."""
+    container = start()
+    (address,) = container.wait_listening()
+    waiting = Asking(address, "wait")
+    sockets = Path(address.removeprefix("unix:")).parent
+    wait_until((sockets / "waiting").exists, "the script to wait")
+    assert invoke(address, "leak").status == 500
+    answer = waiting.wait()
+
+    assert answer.status == 503
+    assert (
+        "This script worker is replaced: the script asked for more memory" in answer.json["error"]
+    )
+
+
 def test_a_request_that_waits_too_long_is_told_so(start: Callable[..., Container]) -> None:
     """As nginx does it; a worker of class sync has one request at a time, the others queue."""
     container = start(

@@ -6,6 +6,7 @@ replaced; a request that waits for too long is told so. What a script raises is 
 """
 
 import asyncio
+import functools
 import logging
 import random
 import sys
@@ -148,10 +149,16 @@ class ScriptService(Answering):
             return
         self.is_draining = True
         logger.error("this script worker is replaced: %s", reason)
-        for call in list(self._calls):
-            if not call.is_begun:
-                call.give_up(503, f"This script worker is replaced: {reason}")
+        self._give_up(reason, is_all=False)
+        last = functools.partial(self._give_up, reason, is_all=True)
+        self._loop.call_later(limits.SCRIPT_RETIRE_GRACE_S, last)
         self._retire()
+
+    def _give_up(self, reason: str, *, is_all: bool) -> None:
+        """Answer what the script has not begun, or all that it has not ended."""
+        for call in list(self._calls):
+            if is_all or not call.is_begun:
+                call.give_up(503, f"This script worker is replaced: {reason}")
 
     def close(self) -> None:
         """Stop looking for calls that take too long."""

@@ -162,7 +162,10 @@ async def _serve(
     if is_replaced:
         reports.send("retired")
     logger.info("draining, %d requests in hand", threads.task_count)
-    grace_s = limits.SCRIPT_RETIRE_GRACE_S if is_replaced else limits.STOP_GRACE_S
+    grace_s = limits.STOP_GRACE_S
+    if is_replaced:
+        # At the end of the first all are answered in the script's place.
+        grace_s = limits.SCRIPT_RETIRE_GRACE_S + limits.CLOSE_GRACE_S
     if not await server.drain(grace_s):
         logger.warning("stopped with requests unanswered after %g s", grace_s)
     service.close()
