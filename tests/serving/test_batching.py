@@ -109,7 +109,7 @@ def test_a_request_larger_than_a_batch_is_refused(patient: str) -> None:
     answer = invoke(patient, document([1, 2, 3, 4, 5]))
 
     assert answer.status == 400
-    assert answer.json == {"error": "Task size 5 is larger than maximum batch size 4"}
+    assert answer.json == {"error": "Task size 5 is larger than maximum input batch size 4"}
 
 
 def test_a_full_queue_refuses_and_keeps_what_it_has(zygote: Zygote, models: Path) -> None:

@@ -53,7 +53,7 @@ class BatchQueues(Generic[Task]):
         rules = self._rules
         if rows > rules.max_batch_size:
             raise RequestError(
-                f"Task size {rows} is larger than maximum batch size {rules.max_batch_size}"
+                f"Task size {rows} is larger than maximum input batch size {rules.max_batch_size}"
             )
         queue = self._queues.setdefault(kind, deque())
         if not queue or queue[-1].rows + rows > rules.max_batch_size:

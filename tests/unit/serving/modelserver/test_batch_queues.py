@@ -59,7 +59,7 @@ def test_what_is_larger_than_a_batch_is_refused_in_tensorflow_servings_words() -
         make().add("x", "a", 5, 0.0)
 
     assert caught.value.status == 400
-    assert caught.value.message == "Task size 5 is larger than maximum batch size 4"
+    assert caught.value.message == "Task size 5 is larger than maximum input batch size 4"
 
 
 def test_a_full_queue_says_so_and_leaves_what_it_holds() -> None:
