@@ -56,7 +56,8 @@ class Exposition:
             for each, text in zip(asked, texts, strict=True)
             if text is not None
         }
-        return generate_latest(registry) + merge(found).encode()
+        # Megabytes, where one container has hundreds of models: not on the loop of the invocations.
+        return await asyncio.to_thread(lambda: generate_latest(registry) + merge(found).encode())
 
 
 class _Families(Collector):
