@@ -185,6 +185,23 @@ def test_each_model_has_its_own_processes_and_script(
     assert len(psutil.Process(many.container.pid).children(recursive=True)) == 1 + 2 * 4
 
 
+def test_a_script_asks_a_model_by_the_name_that_it_was_given(
+    start: Start, tiny_models: Path, tmp_path: Path
+) -> None:
+    """The original serves it by that name, and scripts put it into gRPC's model_spec."""
+    many = start()
+    (tmp_path / "models" / "code").mkdir()
+    (tmp_path / "models" / "code" / "inference.py").write_text(
+        "import requests\n"
+        "def handler(data, context):\n"
+        "    uri = context.rest_uri.rpartition('/')[0] + f'/{context.model_name}:predict'\n"
+        "    return requests.post(uri, data=data.read()).content, 'application/json'\n"
+    )
+    assert many.load("0a1b", tiny_models / "half_plus_two").status == 200
+
+    assert many.invoke("0a1b").json == {"predictions": [2.5, 3.0]}
+
+
 def test_a_container_alone_serves_many_models(
     run_alone: Callable[..., Alone], tiny_models: Path, tmp_path: Path
 ) -> None:

@@ -60,6 +60,8 @@ class Order:
     grpc_host: str = "127.0.0.1"
     # Where a script lies for archives that bring none: with many models, /opt/ml/models.
     shared_dir: Path | None = None
+    # What it is called among many; the original serves each of many models by that name.
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def _set_up(order: Order) -> _Setup:
         has_script=script is not None,
         gpu_count=count_gpus(),
     )
-    models = choose_models(files, settings.default_model)
+    models = replace(choose_models(files, settings.default_model), other_name=order.name)
     ports: Sequence[ServerPorts] = ()
     if settings.is_tfs:
         _refuse_compiled(models, order.model_dir)
@@ -238,6 +240,7 @@ def _worker_role(index: int, setup: _Setup, run: WorkerRun) -> Role:
         model_dir=setup.order.model_dir.resolve(),
         work_dir=setup.order.socket_dir,
         default_model=setup.models.default,
+        model_name=setup.order.name,
         grpc_ports=[ports.grpc_port for ports in setup.ports],
         rest_ports=[ports.rest_port for ports in setup.ports],
         # The worker's successors take it over.

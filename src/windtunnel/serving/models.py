@@ -39,6 +39,8 @@ class Models:
 
     by_name: Mapping[str, Model]
     default: str
+    # By which the default one is known, too: where it is one of many, the name that it was given.
+    other_name: str | None = None
 
 
 def choose_models(paths: Iterable[PurePosixPath], default_model: str | None) -> Models:

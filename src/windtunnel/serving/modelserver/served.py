@@ -41,6 +41,7 @@ class ServedModels:
     def __init__(self, models: Models, directory: Path, load: Callable[[Path], Engine]) -> None:
         """Load and warm up every version of every model, or raise LoadError."""
         self._default = models.default
+        self._other_name = models.other_name
         # Versions in ascending order.
         self._models: dict[str, dict[int, Servable]] = {}
         for model in models.by_name.values():
@@ -51,7 +52,9 @@ class ServedModels:
 
     def name_of(self, target: Target) -> str:
         """Return the name of the model that a request is for, whether it is here or not."""
-        return self._default if target.model is None else target.model
+        if target.model is None or target.model == self._other_name:
+            return self._default
+        return target.model
 
     def find(self, target: Target) -> Servable:
         """Return what a request is for, or raise RequestError."""

@@ -136,6 +136,7 @@ class Shelf:
             socket_dir=sockets,
             port=None,
             shared_dir=self._order.model_dir,
+            name=name,
         )
         role = Role(f"model {name}", functools.partial(_run_one, inner), self._count)
         model = _Model(name, url, label, role, demand, sockets, request_id=request_id)

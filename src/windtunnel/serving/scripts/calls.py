@@ -50,6 +50,8 @@ class Surroundings:
     # Where the archive was unpacked.
     directory: Path
     default_model: str
+    # What the container is called among many.
+    model_name: str | None
     rest_ports: Sequence[int]
     # Port and channel of each.
     grpc: Sequence[tuple[int, object]]
@@ -137,6 +139,7 @@ class ScriptService(Answering):
             Backend(rest_port, grpc_port, channel),
             around.default_model,
             around.settings.timeout_s,
+            around.model_name,
         )
 
     def forget(self, call: "_Call") -> None:

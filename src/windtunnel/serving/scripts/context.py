@@ -1,7 +1,8 @@
 """What a handler is told of its request: the original's Context, field by field.
 
 Names, order and types are those of tfs_utils.py: `model_name`, `model_version` and `method` only
-where the request names them, ports as text. `timeout` came with the image for TensorFlow 2.20.
+where the request names them (one of many models has its name in any case), ports as text. `timeout`
+came with the image for TensorFlow 2.20.
 """
 
 from typing import Any, NamedTuple
@@ -38,7 +39,13 @@ class Backend(NamedTuple):
     channel: Any
 
 
-def make_context(head: Head, backend: Backend, default_model: str, timeout_s: float) -> Context:
+def make_context(
+    head: Head,
+    backend: Backend,
+    default_model: str,
+    timeout_s: float,
+    container_name: str | None = None,
+) -> Context:
     """Return what a handler is told of a request with this head."""
     given = head.get(CUSTOM_ATTRIBUTES)
     attributes = {key.decode(): _text(value) for key, value in parse_attributes(given).items()}
@@ -49,7 +56,7 @@ def make_context(head: Head, backend: Backend, default_model: str, timeout_s: fl
     if version:
         uri += f"/versions/{version}"
     return Context(
-        model_name=name,
+        model_name=container_name or name,
         model_version=version,
         method=method,
         rest_uri=f"{uri}:{method or 'predict'}",

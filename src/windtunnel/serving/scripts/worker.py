@@ -58,6 +58,8 @@ class WorkerPlan:
     # Where a script's relative paths lead.
     work_dir: Path
     default_model: str
+    # What the container is called among many.
+    model_name: str | None
     grpc_ports: Sequence[int]
     rest_ports: Sequence[int]
     # Bound already.
@@ -143,6 +145,7 @@ async def _serve(
         plan.settings,
         plan.directory,
         plan.default_model,
+        plan.model_name,
         plan.rest_ports,
         [(port, LazyChannel(port)) for port in plan.grpc_ports],
         logs_requests=plan.logs_requests or plan.settings.log_level == "debug",

@@ -59,3 +59,12 @@ def test_custom_attributes_choose_model_version_and_method() -> None:
     assert context[:3] == ("other", "7", "classify")
     assert context.custom_attributes == attributes.decode()
     assert context[7:10] == ("image/png", "text/csv", 5)
+
+
+def test_one_of_many_models_has_its_name() -> None:
+    """A script for all of them tells by it whose request it has."""
+    head = Head(b"POST", b"/invocations", [], keep_alive=True)
+    context = make_context(head, BACKEND, "unet", 30.0, "first")
+
+    assert context.model_name == "first"
+    assert context.rest_uri == "http://localhost:8501/v1/models/unet:predict"

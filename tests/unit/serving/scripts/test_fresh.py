@@ -22,6 +22,7 @@ def test_a_plan_reads_back_as_it_was() -> None:
             model_dir=Path("/models/two"),
             work_dir=Path("/run/one"),
             default_model="unet",
+            model_name="one of many",
             grpc_ports=[9000],
             rest_ports=[9001],
             listen=bound,
