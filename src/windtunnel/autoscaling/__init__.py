@@ -5,6 +5,7 @@ Nothing here reads a clock, a file or a metric, so that one code decides live, w
     alarm       which state an alarm is in, period after period
     reasons     why it is in that state, in CloudWatch's words
     tracking    a target-tracking policy's two alarms and its arithmetic
+    proposal    AWS's formula for a target, and targets that can do nothing
     steps       a step policy's arithmetic, and which steps AWS refuses
     schedule    when scheduled actions are due
     decider     all of a scalable target's policies: out, in or neither, and why

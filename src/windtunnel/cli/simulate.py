@@ -153,6 +153,8 @@ def _simulate(
         processes=variations.processes,
         on_done=_tell,
     )
+    for warning in simulated.warnings:
+        typer.echo(f"warning   {warning}", err=True)
     if found is None or not past.verify:
         return simulated
     predicted = [(each.decision.at_s, each.decision.desired) for each in simulated.timeline.changes]

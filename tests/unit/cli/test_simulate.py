@@ -141,3 +141,12 @@ def test_a_dry_run_says_what_it_is_missing(
 
     assert isinstance(done.exception, UsageError)
     assert sentence in str(done.exception)
+
+
+def test_a_target_that_can_do_nothing_is_warned_of(words: list[str]) -> None:
+    """30 a minute of the 1.2 that an instance can do is never reached before it drowns."""
+    small = [*words]
+    small[small.index("--capacity-rps") + 1] = "0.02"
+
+    assert "or never" in _json(small)["warnings"][0]
+    assert _json(words)["warnings"] == []

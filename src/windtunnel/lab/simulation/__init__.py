@@ -1,6 +1,7 @@
 """Dry runs of scaling policies: files in, a recommendation and a page out.
 
     policies        what boto3 takes, as what is simulated, and back
+    definitions     one policy, alarm or scheduled action of them
     traces          a file of traffic as requests per period
     history         an endpoint's past in their place, asked of AWS
     capacity        what one instance can do: given, or from a load run

@@ -62,11 +62,10 @@ def _chips(simulated: Simulated) -> Html:
 
 
 def _notes(simulated: Simulated) -> Html:
-    if not simulated.notes:
+    lines = [f"The trace: {note}" for note in simulated.notes] + list(simulated.warnings)
+    if not lines:
         return join([])
-    return tag(
-        "ul", *(tag("li", f"The trace: {note}") for note in simulated.notes), cls="notes warn"
-    )
+    return tag("ul", *(tag("li", line) for line in lines), cls="notes warn")
 
 
 def _timelines(simulated: Simulated, plots: Plots) -> Html:

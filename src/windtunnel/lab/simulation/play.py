@@ -1,7 +1,8 @@
 """A dry run from its parts: all policies over the trace, one chosen, that one held to account."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from windtunnel.autoscaling import proposal
 from windtunnel.autoscaling.circumstances import Circumstances
 from windtunnel.autoscaling.signals import signal_of
 from windtunnel.autoscaling.simulator import simulate
@@ -62,6 +63,7 @@ def play(
         asked=every,
         asked_count=len(asked),
         played=played,
+        warnings=tuple(_warnings(asked, circumstances)),
         rate=cost.rate(capacity.fidelity, instance_type, region),
         objective=wanted,
         recommendation=choice,
@@ -71,6 +73,16 @@ def play(
             chosen.rest or chosen.whole, demand, circumstances, every[shown].setup.bounds, begin
         ),
     )
+
+
+def _warnings(asked: Sequence[Asked], circumstances: Circumstances) -> Iterator[str]:
+    """Yield what is to be said of the files' policies before their results are believed."""
+    for each in asked:
+        for policy in each.setup.tracking:
+            for doubt in proposal.doubts(
+                policy, circumstances.capacity_rps, circumstances.service_s
+            ):
+                yield f"{each.setup.name}: {doubt}"
 
 
 def _varied(asked: Sequence[Asked], grid: Grid | None, circumstances: Circumstances) -> list[Asked]:

@@ -12,27 +12,20 @@ one of MetricAlarms whose AlarmActions name the policy, by its name or its ARN.
 """
 
 import json
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import botocore.session
-from botocore.validate import ParamValidator
 
-from windtunnel.autoscaling import schedule
-from windtunnel.autoscaling.alarm import COMPARISONS, AlarmRule, TreatMissing
 from windtunnel.autoscaling.decider import Bounds, Suspension
-from windtunnel.autoscaling.schedule import ScheduledAction
-from windtunnel.autoscaling.signals import WatchedStep, signal_of
-from windtunnel.autoscaling.steps import Step, StepPolicy
 from windtunnel.autoscaling.timeline import Setup
-from windtunnel.autoscaling.tracking import COOLDOWN_S, TrackingPolicy
 from windtunnel.core import limits
 from windtunnel.core.errors import UsageError
+from windtunnel.lab.simulation import definitions
+from windtunnel.lab.simulation.definitions import Words
 
-Words = Mapping[str, Any]
 _SERVICE = {
     "ServiceNamespace": "sagemaker",
     "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
@@ -187,7 +180,7 @@ def _asked(
     given = {"MinCapacity": capacity_min, "MaxCapacity": capacity_max}
     target |= {key: value for key, value in given.items() if value is not None}
     target["ResourceId"] = resource_id
-    _check("application-autoscaling", "RegisterScalableTargetRequest", target)
+    definitions.check("application-autoscaling", "RegisterScalableTargetRequest", target)
     if "MaxCapacity" not in target:
         raise UsageError("how many instances there may be is not said: give --max.")
     policies = [_policy(each, name, resource_id) for each in policies]
@@ -220,7 +213,7 @@ def _policy(words: Words, name: str, resource_id: str) -> dict[str, Any]:
         **words,
         "ResourceId": resource_id,
     }
-    _check("application-autoscaling", "PutScalingPolicyRequest", policy)
+    definitions.check("application-autoscaling", "PutScalingPolicyRequest", policy)
     if policy["ScalableDimension"] != _SERVICE["ScalableDimension"]:
         raise UsageError(
             f"{policy['PolicyName']} scales {policy['ScalableDimension']}: only "
@@ -231,7 +224,7 @@ def _policy(words: Words, name: str, resource_id: str) -> dict[str, Any]:
 
 def _action(words: Words, resource_id: str) -> dict[str, Any]:
     action = {**_SERVICE, **words, "ResourceId": resource_id}
-    _check("application-autoscaling", "PutScheduledActionRequest", action)
+    definitions.check("application-autoscaling", "PutScheduledActionRequest", action)
     return action
 
 
@@ -252,9 +245,9 @@ def _setup(
     policies = list(policies)
     for words in policies:
         if words["PolicyType"] == "TargetTrackingScaling":
-            tracking.append(_tracking(words))
+            tracking.append(definitions.tracking_policy(words))
         elif words["PolicyType"] == "StepScaling":
-            stepping += _stepping(words, alarms)
+            stepping += definitions.step_policies(words, alarms)
         else:
             raise UsageError(f"{words['PolicyName']} is of type {words['PolicyType']}.")
     metrics = [each.metric for each in tracking]
@@ -266,7 +259,7 @@ def _setup(
         Bounds(low, high),
         tuple(tracking),
         tuple(stepping),
-        tuple(_scheduled(each) for each in actions),
+        tuple(definitions.scheduled_action(each) for each in actions),
         Suspension(
             suspended.get("DynamicScalingInSuspended", False),
             suspended.get("DynamicScalingOutSuspended", False),
@@ -274,143 +267,6 @@ def _setup(
         ),
         resource_id=target["ResourceId"],
     )
-
-
-def _tracking(words: Words) -> TrackingPolicy:
-    name = words["PolicyName"]
-    told = words.get("TargetTrackingScalingPolicyConfiguration")
-    if told is None:
-        raise UsageError(f"{name} has no TargetTrackingScalingPolicyConfiguration.")
-    target = float(told["TargetValue"])
-    if not 0 < target < math.inf:
-        raise UsageError(f"the target of {name} must be more than 0.")
-    metric = _metric(told, name)
-    signal_of(metric)
-    cooldowns = [told.get(key, COOLDOWN_S) for key in ("ScaleOutCooldown", "ScaleInCooldown")]
-    if min(cooldowns) < 0:
-        raise UsageError(f"a cooldown of {name} is negative.")
-    return TrackingPolicy(
-        name,
-        metric,
-        target,
-        float(cooldowns[0]),
-        float(cooldowns[1]),
-        told.get("DisableScaleIn", False),
-    )
-
-
-def _metric(told: Words, name: str) -> str:
-    predefined = told.get("PredefinedMetricSpecification")
-    own = told.get("CustomizedMetricSpecification")
-    if (predefined is None) == (own is None):
-        raise UsageError(f"{name} needs either a predefined or a customized metric.")
-    if predefined is not None:
-        return str(predefined["PredefinedMetricType"])
-    assert own is not None
-    if "Metrics" in own:
-        raise UsageError(f"{name} is on a formula of metrics, which is not simulated.")
-    return "/".join(str(own.get(key, "")) for key in ("Namespace", "MetricName", "Statistic"))
-
-
-def _stepping(words: Words, alarms: list[Words]) -> list[tuple[StepPolicy, WatchedStep]]:
-    name = words["PolicyName"]
-    told = words.get("StepScalingPolicyConfiguration", {})
-    if not told.get("AdjustmentType"):
-        raise UsageError(f"{name} has no AdjustmentType.")
-    policy = StepPolicy(
-        name,
-        told["AdjustmentType"],
-        tuple(
-            Step(
-                each["ScalingAdjustment"],
-                each.get("MetricIntervalLowerBound"),
-                each.get("MetricIntervalUpperBound"),
-            )
-            for each in told.get("StepAdjustments", [])
-        ),
-        float(told.get("Cooldown", COOLDOWN_S)),
-        told.get("MinAdjustmentMagnitude"),
-        told.get("MetricAggregationType", "Average"),
-    )
-    found = [
-        (policy, _watched(alarm))
-        for alarm in alarms
-        if any(
-            action == name or str(action).endswith(f":policyName/{name}")
-            for action in alarm.get("AlarmActions", [])
-        )
-    ]
-    if not found:
-        raise UsageError(
-            f"no alarm triggers {name}: name one in MetricAlarms, with {name} in its AlarmActions."
-        )
-    return found
-
-
-def _watched(words: Words) -> WatchedStep:
-    _check("cloudwatch", "PutMetricAlarmInput", words)
-    name = words["AlarmName"]
-    if "MetricName" not in words or words.get("ComparisonOperator") not in COMPARISONS:
-        raise UsageError(f"the alarm {name} is not one metric against a threshold.")
-    statistic = words.get("Statistic") or words.get("ExtendedStatistic", "")
-    metric = f"{words.get('Namespace', '')}/{words['MetricName']}/{statistic}"
-    signal_of(metric)
-    periods = words["EvaluationPeriods"]
-    treat = words.get("TreatMissingData", "missing")
-    if treat not in get_args(TreatMissing):
-        raise UsageError(f"the alarm {name} treats missing data as {treat}.")
-    period_s = words.get("Period", 60)
-    if period_s % 10 or period_s <= 0 or (period_s > 60 and period_s % 60):  # noqa: PLR2004
-        raise UsageError(f"the alarm {name} has a period of {period_s} s.")
-    datapoints = words.get("DatapointsToAlarm", periods)
-    if not 0 < datapoints <= periods:
-        raise UsageError(f"the alarm {name} wants {datapoints} of {periods} data points.")
-    return WatchedStep(
-        AlarmRule(
-            name,
-            float(words.get("Threshold", 0.0)),
-            words["ComparisonOperator"],
-            periods,
-            datapoints,
-            period_s,
-            treat,
-        ),
-        metric,
-    )
-
-
-def _scheduled(words: Words) -> ScheduledAction:
-    action = words.get("ScalableTargetAction", {})
-    if not action:
-        raise UsageError(f"the scheduled action {words['ScheduledActionName']} sets nothing.")
-    start_s, end_s = (_moment(words.get(key)) for key in ("StartTime", "EndTime"))
-    return ScheduledAction(
-        words["ScheduledActionName"],
-        schedule.parse(words["Schedule"], words.get("Timezone", "UTC"), from_s=start_s or 0.0),
-        action.get("MinCapacity"),
-        action.get("MaxCapacity"),
-        start_s,
-        end_s,
-    )
-
-
-def _moment(value: object) -> float | None:
-    if value is None or isinstance(value, int | float):
-        return value
-    from botocore.utils import parse_timestamp
-
-    try:
-        return float(parse_timestamp(str(value)).timestamp())
-    except ValueError as error:
-        raise UsageError(f"{value!r} is no time.") from error
-
-
-def _check(service: str, shape: str, words: Words) -> None:
-    """Refuse what botocore would not send."""
-    model = botocore.session.get_session().get_service_model(service)
-    report = ParamValidator().validate(words, model.shape_for(shape))
-    if report.has_errors():
-        raise UsageError(report.generate_report().replace("\n", "; ") + ".")
 
 
 def _without(words: object, names: frozenset[str]) -> dict[str, Any]:

@@ -41,6 +41,8 @@ class Simulated:
     # How many of them are the files' own; the rest is a sweep.
     asked_count: int
     played: Sequence[Played]
+    # Of the files' policies: targets that can do nothing.
+    warnings: tuple[str, ...]
     rate: Rate
     objective: Objective | None
     recommendation: Recommendation | None
@@ -59,6 +61,7 @@ def record(simulated: Simulated) -> dict[str, Any]:
         "format": _FORMAT,
         "windtunnel": __version__,
         "clock": "simulated",
+        "warnings": list(simulated.warnings),
         "trace": {
             "file": simulated.trace,
             "from": _time(demand.start_s),
