@@ -4,10 +4,12 @@ Pure. The ranges are from what AWS and its users published, each with its source
 better gives their own. Nothing here is a promise of AWS's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from windtunnel.core.errors import UsageError
+
+_MINUTE_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,15 @@ class Circumstances:
     # How long a request is in the container: what concurrency follows from.
     service_s: float | None = None
     seed: int = 0
+
+    def suited_to(self, period_s: int) -> "Circumstances":
+        """Return the same for alarms of which the shortest period is this long.
+
+        Metrics of 10 seconds are not minutes late; whoever gave a delay of their own keeps it.
+        """
+        if period_s < _MINUTE_S and self.metric_delay == METRIC_DELAY:
+            return replace(self, metric_delay=HIGH_RESOLUTION_DELAY)
+        return self
 
     def __post_init__(self) -> None:
         if not 0 < self.capacity_rps < float("inf"):

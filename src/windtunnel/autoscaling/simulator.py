@@ -40,9 +40,11 @@ class _Run:
 
     def __init__(self, setup: Setup, demand: Demand, circumstances: Circumstances) -> None:
         self.setup = setup
-        self.circumstances = circumstances
         self.decider, watched = _decider(setup)
-        step_s = min([demand.period_s, *(alarm.rule.period_s for alarm, _ in watched)])
+        shortest_s = min((alarm.rule.period_s for alarm, _ in watched), default=demand.period_s)
+        step_s = min(demand.period_s, shortest_s)
+        circumstances = circumstances.suited_to(shortest_s)
+        self.circumstances = circumstances
         self.demand = demand.finer(step_s)
         self.feeds = [_Feed(alarm, metric, step_s, circumstances) for alarm, metric in watched]
         self.random = Random(circumstances.seed)  # noqa: S311 - a play, not a secret

@@ -138,7 +138,7 @@ def _simulate(
         told = past.from_endpoint.partition("/")[0]
         found = history.read(where.open(), told, variant, past.days, time.time())
         read = found.trace
-        asked = _of_endpoint(found, asked, name, bounds, resource_id)
+        asked = policies_of(found, asked, name, bounds, resource_id)
     for note in read.notes:
         typer.echo(f"note      {name}: {note}", err=True)
     simulated = play(
@@ -161,7 +161,7 @@ def _simulate(
     return replace(simulated, verification=history.verify(predicted, found.activities))
 
 
-def _of_endpoint(
+def policies_of(
     found: "History",
     asked: "list[Asked]",
     name: str,

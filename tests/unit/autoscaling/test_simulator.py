@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from windtunnel.autoscaling.alarm import Alarm, AlarmRule
-from windtunnel.autoscaling.circumstances import Circumstances, Range
+from windtunnel.autoscaling.circumstances import METRIC_DELAY, Circumstances, Range
 from windtunnel.autoscaling.decider import Bounds, Decider, Decision, Suspension, Tracked
 from windtunnel.autoscaling.schedule import ScheduledAction, parse
 from windtunnel.autoscaling.signals import (
@@ -144,6 +144,23 @@ def test_high_resolution_scales_out_within_the_minute() -> None:
     assert timeline.demand.period_s == 10
     assert _desired(timeline) == [(5.5, 3), (25, 1)]
     assert timeline.outcome().requests == 30 + 900 + 180
+
+
+def test_metrics_of_ten_seconds_are_not_minutes_late_unless_the_user_says_so() -> None:
+    """What high resolution is bought for would else be lost in a range for other metrics."""
+    policy = TrackingPolicy("quick", CONCURRENT_REQUESTS, 1.0)
+    demand = _demand((6, 5), (180, 30))
+    usual = Circumstances(2.0, service_s=1.0)
+    given = Circumstances(2.0, metric_delay=_exactly(90), service_s=1.0)
+    first, late = (
+        simulate(Setup("quick", Bounds(1, 9), (policy,)), demand, each).changes[0].decision.at_s
+        for each in (usual, given)
+    )
+
+    # Three periods of ten seconds after five minutes, and 10 to 20 s of delay.
+    assert 340 <= first - _START_S <= 350
+    assert late - _START_S == 330 + 90
+    assert simulate(_setup(), demand, usual).circumstances.metric_delay == METRIC_DELAY
 
 
 def test_concurrency_needs_to_know_how_long_a_request_takes() -> None:

@@ -4,11 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from windtunnel.autoscaling.decider import Bounds
+from windtunnel.autoscaling.timeline import Demand
 from windtunnel.cli.main import app
+from windtunnel.cli.simulate import policies_of
 from windtunnel.core.errors import UsageError
+from windtunnel.lab.simulation.history import History
+from windtunnel.lab.simulation.traces import ReadTrace
 
 pytestmark = pytest.mark.slow
 
@@ -150,3 +156,18 @@ def test_a_target_that_can_do_nothing_is_warned_of(words: list[str]) -> None:
 
     assert "or never" in _json(small)["warnings"][0]
     assert _json(words)["warnings"] == []
+
+
+def test_an_endpoints_own_policies_are_played_from_what_it_began_with() -> None:
+    """Where no file is given; without any policy there is nothing to play."""
+    put = {"PolicyName": "own", "TargetTrackingScalingPolicyConfiguration": _POLICY}
+    target = {"MinCapacity": 1, "MaxCapacity": 6}
+    trace = ReadTrace(Demand(0.0, 60, np.zeros(3)))
+    known = {"ScalableTargets": [target], "ScalingPolicies": [put], "ScheduledActions": []}
+    (asked,) = policies_of(History(trace, (), 3, known), [], "endpoint e", (None, None), None)
+
+    assert (asked.setup.initial, asked.setup.bounds) == (3, Bounds(1, 6))
+    assert asked.setup.tracking[0].name == "own"
+    nothing = {**known, "ScalingPolicies": []}
+    with pytest.raises(UsageError, match="has no scaling policy"):
+        policies_of(History(trace, (), 3, nothing), [], "endpoint e", (None, None), None)

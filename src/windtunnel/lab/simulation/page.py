@@ -160,7 +160,7 @@ def _changes(simulated: Simulated) -> Html:
 
 
 def _assumed(simulated: Simulated) -> Html:
-    around, capacity = simulated.circumstances, simulated.capacity
+    around, capacity = simulated.timeline.circumstances, simulated.capacity
     ranges = (
         ("metric delay", around.metric_delay),
         ("start-up", around.start_up),
