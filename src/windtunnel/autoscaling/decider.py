@@ -14,6 +14,8 @@ Rules, from Application Auto Scaling's pages on target tracking and step scaling
 - What an alarm's data point says is about the fleet it was measured on: as long as its period began
   before the last change was complete, it is held against the capacity before that change. (AWS does
   not say what it does; anything else would add the same instances twice.)
+- A tracking policy computes with its alarm's newest data point, a step policy with the aggregate of
+  those that decided; every period in which an alarm is in ALARM is a new decision.
 - Missing data never scales in: the newest period needs a data point, and as many real ones must
   breach as the alarm asks for, whatever TreatMissingData makes of the alarm's state.
 - No result lies outside the bounds.
