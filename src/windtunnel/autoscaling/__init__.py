@@ -9,6 +9,7 @@ Nothing here reads a clock, a file or a metric, so that one code decides live, w
     steps       a step policy's arithmetic, and which steps AWS refuses
     schedule    when scheduled actions are due
     decider     all of a scalable target's policies: out, in or neither, and why
+    names       what AWS calls what it makes
     activity    AWS's wording of what was done
     simulator   a decider on a virtual clock, driven by a trace; `circumstances` and `signals` are
                 what it takes as given and which metrics it can work out, `timeline` what comes out

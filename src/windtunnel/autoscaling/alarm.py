@@ -11,9 +11,9 @@ state is evaluated when data is missing"):
   are too few.
 - What arrives late for a period counts at the next look, as long as the period is in the range.
 - Not a number, and infinity, is no data point: PutMetricData refuses both. A negative value is one.
-- A period longer than a minute is looked at once it has ended. (CloudWatch looks every minute at
-  periods that end then, as the data points of published alarms show; of a minute and of 10 seconds
-  it is the same.)
+- A period longer than a minute is looked at once it has ended (`observe`), or every minute, as
+  CloudWatch does, whose periods then end at that minute (`look`): the data points of published
+  alarms show it. Of a minute and of 10 seconds both are the same.
 - A clock that jumps forward leaves missing periods; one that jumps back changes nothing.
 
 All that is kept of a range is two integers whose lowest bit is the newest period: which periods
@@ -93,8 +93,8 @@ class Alarm:
     def __init__(self, rule: AlarmRule, state: State = "INSUFFICIENT_DATA") -> None:
         self.rule = rule
         self.state: State = state
-        # The newest period it was told of; None: of none yet.
-        self.period: int | None = None
+        # The newest period it was told of; None: of none yet. A whole number, but after `look`.
+        self.period: float | None = None
         length = rule.evaluation_periods + RANGE_BEYOND
         self._range = (1 << length) - 1
         self._periods = (1 << rule.evaluation_periods) - 1
@@ -104,7 +104,7 @@ class Alarm:
         self._present = 0
         self._breaching = 0
         # By period, those of the range; None and what is not finite is not kept.
-        self._values: dict[int, float] = {}
+        self._values: dict[float, float] = {}
         self._newest: float | None = None
 
     @property
@@ -125,12 +125,13 @@ class Alarm:
         """Return the data points that decided, oldest first: the newest existing ones."""
         return [value for _, value in self._recent_pairs()]
 
-    def _recent_pairs(self) -> list[tuple[int, float]]:
+    def _recent_pairs(self) -> list[tuple[float, float]]:
         return sorted(self._values.items())[-self.rule.evaluation_periods :]
 
     def recent_starts_s(self) -> list[tuple[float, float]]:
         """Return the same with the moment at which each one's period began."""
-        return [(period * self.rule.period_s, value) for period, value in self._recent_pairs()]
+        length_s = self.rule.period_s
+        return [(round(period * length_s, 3), value) for period, value in self._recent_pairs()]
 
     def observe(self, period: int, value: float | None) -> State:
         """Take a period's data point, or that there is none, and return the state that follows."""
@@ -162,6 +163,31 @@ class Alarm:
             self.state = "ALARM" if enough else "OK"
         return self.state
 
+    def look(self, newest_start_s: float, values: Sequence[float | None]) -> State:
+        """Take a whole evaluation range, newest last, and return the state that follows.
+
+        For periods longer than a minute CloudWatch looks every minute at those that end then, so
+        that they begin anywhere: all of the range is another one each time.
+        """
+        newest = newest_start_s / self.rule.period_s
+        self._values.clear()
+        self._present = self._breaching = 0
+        self._newest = None
+        length = self.rule.evaluation_periods + RANGE_BEYOND
+        chosen = values[-length:]
+        for back, value in enumerate(reversed(chosen)):
+            if value is None or value - value != 0:
+                continue
+            self._present |= 1 << back
+            if self._breaches(value, self.rule.threshold):
+                self._breaching |= 1 << back
+            self._values[newest - back] = value
+            if back == 0:
+                self._newest = value
+        self.period = newest
+        self.state = self._state_with_gaps()
+        return self.state
+
     def restore(self, points: Sequence[tuple[int, float | None]], state: State) -> None:
         """Take up the state an alarm was left in, with what the metric says of its range now.
 
@@ -176,7 +202,7 @@ class Alarm:
         last = self.period
         is_real = value is not None and value - value == 0
         if last is None or period > last:
-            step = period - last if last is not None else 0
+            step = int(period - last) if last is not None else 0
             length = self.rule.evaluation_periods + RANGE_BEYOND
             # Further than the range nothing is left of it, however far the clock jumped.
             step = min(step, length + 1)
@@ -194,7 +220,7 @@ class Alarm:
         if is_real:
             assert value is not None
             assert self.period is not None
-            bit = 1 << (self.period - period)
+            bit = 1 << int(self.period - period)
             self._present |= bit
             self._breaching &= ~bit
             if self._breaches(value, self.rule.threshold):

@@ -304,3 +304,38 @@ def test_the_bits_decide_as_a_plain_reading_of_cloudwatchs_page(
         assert found == _plain(rule, points, before)
         assert alarm.recent() == [p for p in points if p is not None][-evaluation_periods:]
         assert alarm.newest == known.get(newest)
+
+
+@settings(max_examples=200)
+@given(
+    st.integers(1, 16),
+    st.data(),
+    st.sampled_from(_TREATMENTS),
+    st.lists(_points, min_size=1, max_size=25),
+)
+def test_a_whole_range_at_once_decides_as_its_periods_one_by_one(
+    evaluation_periods: int,
+    data: st.DataObject,
+    treatment: TreatMissing,
+    points: list[float | None],
+) -> None:
+    """A loop may look every minute at periods of five, or tell each minute once."""
+    rule = _rule(evaluation_periods, data.draw(st.integers(1, evaluation_periods)), treatment)
+    single, whole = Alarm(rule), Alarm(rule)
+    for period, value in enumerate(points):
+        single.observe(period + 100, value)
+        found = whole.look((100 + period) * rule.period_s, points[: period + 1])
+
+        assert found == single.state
+        assert whole.recent_starts_s() == single.recent_starts_s()
+        assert (whole.newest, whole.has_real_breach) == (single.newest, single.has_real_breach)
+
+
+def test_periods_of_five_minutes_may_end_at_any_minute() -> None:
+    """As those of a published alarm did, at :24, :19 and :14."""
+    rule = AlarmRule("a", 80.0, "GreaterThanThreshold", 3, 3, period_s=300)
+    alarm = Alarm(rule)
+
+    assert alarm.look(24 * 60.0, [90.0, 91.0, 92.0]) == "ALARM"
+    assert alarm.recent_starts_s() == [(14 * 60, 90.0), (19 * 60, 91.0), (24 * 60, 92.0)]
+    assert alarm.look(25 * 60.0, [90.0, 91.0, 12.0]) == "OK"
