@@ -10,7 +10,8 @@ Rules, from Application Auto Scaling's pages on target tracking and step scaling
 - In a scale-out's cooldown what it added counts: the wanted capacity is worked out from the one
   before it, and only if that is more than there is now, capacity grows again.
 - A scale-in waits for the last one's cooldown; a scale-out does not, and ends it.
-- Cooldowns begin when a change is complete.
+- Cooldowns begin when a change is complete. A clock set forward ends them, one set back, too: an
+  endpoint must not wait a day because of one.
 - What an alarm's data point says is about the fleet it was measured on: as long as its period began
   before the last change was complete, it is held against the capacity before that change. (AWS does
   not say what it does; anything else would add the same instances twice.)
@@ -132,6 +133,14 @@ class Memory:
     out_until_s: float = _NEVER_S
     in_until_s: float = _NEVER_S
 
+    def is_out_cooling(self, now_s: float) -> bool:
+        """Whether a scale-out's cooldown runs; a clock that was set back behind it has none."""
+        return self.fulfilled_s <= now_s < self.out_until_s
+
+    def is_in_cooling(self, now_s: float) -> bool:
+        """Whether a scale-in's cooldown runs, likewise."""
+        return self.fulfilled_s <= now_s < self.in_until_s
+
 
 @dataclass(frozen=True, slots=True)
 class _Proposal:
@@ -232,7 +241,7 @@ class Decider:
         if value is None:
             held.append(Held("its newest period has no data point", cause))
             return None
-        in_cooldown = now_s < self.memory.out_until_s
+        in_cooldown = self.memory.is_out_cooling(now_s)
         counted = self._counted(each.high, capacity, in_cooldown=in_cooldown)
         wanted = wanted_capacity(counted, value, policy.target)
         if wanted <= capacity:
@@ -324,7 +333,7 @@ class Decider:
             return f"no step adjustment for {value:g} at a threshold of {threshold:g}", None
         wanted = policy.wanted_capacity(capacity, step)
         counted, previous = capacity, self.memory.previous
-        if wanted > capacity and now_s < self.memory.out_until_s and previous is not None:
+        if wanted > capacity and previous is not None and self.memory.is_out_cooling(now_s):
             counted = previous
             wanted = policy.wanted_capacity(counted, step)
             if wanted <= capacity:
@@ -373,7 +382,7 @@ class Decider:
         desired = self.bounds.clipped(best.wanted)
         if desired >= capacity:
             return self._at_min(best.alarm, best.policy)
-        if now_s < self.memory.in_until_s:
+        if self.memory.is_in_cooling(now_s):
             return Held("scale-in cooldown", cause)
         if not is_scalable:
             return Held("the endpoint is being changed", cause, _UNSCALABLE)

@@ -222,6 +222,20 @@ def test_a_scale_out_does_not_wait_for_a_scale_ins_cooldown_and_ends_it() -> Non
     assert scene.capacity == 1
 
 
+@pytest.mark.parametrize("jump_s", [-86_400.0, 86_400.0])
+def test_a_clock_that_is_set_ends_a_cooldown(jump_s: float) -> None:
+    """An endpoint must not stay too small for a day because a clock was put right."""
+    scene = Scene(Decider(Bounds(1, 9), [tracked(10)]), 2).play(18, times=3)
+    (each,) = scene.decider.tracked
+    assert scene.capacity == 4
+    each.high.observe(scene.minute, 18)
+    held = scene.decider.decide(scene.now_s, 4)
+    freed = scene.decider.decide(scene.now_s + jump_s, 4)
+
+    assert "cooldown" in _held(held).why
+    assert _decision(freed).desired == 8
+
+
 def test_any_policy_scales_out_and_the_largest_capacity_wins() -> None:
     """Two metrics, one fleet: the one in more need decides."""
     decider = Decider(Bounds(1, 9), [tracked(10, "calm"), tracked(10, "busy")])

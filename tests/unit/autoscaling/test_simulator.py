@@ -239,9 +239,9 @@ class LiveLoop:
             if alarm is None:
                 continue
             ended = alarm.rule.ended_by(now_s - self.around.metric_delay.low_s)
-            first = (
-                min(self.metric, default=ended + 1) if alarm.period is None else alarm.period + 1
-            )
+            first = min(self.metric, default=ended + 1)
+            if alarm.period is not None:
+                first = int(alarm.period) + 1
             for period in range(first, ended + 1):
                 alarm.observe(period, self.metric.get(period))
                 looked = True

@@ -1,11 +1,14 @@
 """A dry run from its parts: all policies over the trace, one chosen, that one held to account."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from windtunnel.autoscaling import proposal
 from windtunnel.autoscaling.circumstances import Circumstances
 from windtunnel.autoscaling.signals import signal_of
 from windtunnel.autoscaling.simulator import simulate
+from windtunnel.autoscaling.timeline import Demand
+from windtunnel.autoscaling.tracking import wanted_capacity
 from windtunnel.core import limits
 from windtunnel.core.errors import UsageError
 from windtunnel.lab.simulation import cost, recommendation, sweep
@@ -16,6 +19,8 @@ from windtunnel.lab.simulation.traces import ReadTrace
 
 Grid = tuple[list[float] | None, list[float] | None, list[float] | None]
 _MINUTE_S = 60
+# What a fleet was like before the trace began is taken from as long a time of it.
+_BEGIN_S = 900
 
 
 def play(
@@ -34,7 +39,7 @@ def play(
 ) -> Simulated:
     """Return what all policies came to, the recommended one step by step."""
     wanted = None if objective is None else recommendation.parse_objective(objective)
-    every = [*asked, *_varied(asked, grid, circumstances)]
+    every = [_begun(each, trace.demand) for each in (*asked, *_varied(asked, grid, circumstances))]
     if len(every) > limits.SIMULATED_POLICIES_MAX:
         raise UsageError(
             f"{len(every):,} policies are more than {limits.SIMULATED_POLICIES_MAX:,}: vary less."
@@ -73,6 +78,25 @@ def play(
             chosen.rest or chosen.whole, demand, circumstances, every[shown].setup.bounds, begin
         ),
     )
+
+
+def _begun(asked: Asked, demand: Demand) -> Asked:
+    """Return the same with what it would have run before, where nobody said.
+
+    A trace that begins in the middle of a day is no sudden rise.
+    """
+    setup = asked.setup
+    if setup.initial is not None or len(setup.tracking) != 1:
+        return asked
+    (policy,) = setup.tracking
+    signal = signal_of(policy.metric)
+    if not (signal.is_per_instance and signal.is_sum):
+        return asked
+    per_minute = (
+        _MINUTE_S // demand.period_s * float(demand.counts[: _BEGIN_S // demand.period_s].mean())
+    )
+    initial = setup.bounds.clipped(wanted_capacity(1, per_minute, policy.target))
+    return replace(asked, setup=replace(setup, initial=initial))
 
 
 def _warnings(asked: Sequence[Asked], circumstances: Circumstances) -> Iterator[str]:

@@ -86,6 +86,13 @@ def test_the_yardstick_is_on_days_that_chose_nothing(simulated: Simulated) -> No
     assert simulated.yardstick.over <= rest.over
 
 
+def test_a_trace_that_begins_in_the_middle_of_a_day_is_no_sudden_rise(tmp_path: Path) -> None:
+    """As many as the policy would keep at first: a little over 20 a minute at 40 and at 5."""
+    found = _play(tmp_path, grid=([5.0], [60.0], [300.0]))
+
+    assert [each.setup.initial for each in found.asked] == [1, 5]
+
+
 def test_an_objective_that_nothing_keeps_recommends_nothing(tmp_path: Path) -> None:
     """The least bad is named, not praised."""
     half = Capacity(0.5, "given", "given")
