@@ -26,6 +26,7 @@ A live loop drives a decider like this; everything it keeps between two rounds i
         for alarm in alarms whose rule.ended_by(now_s - late_s) is beyond alarm.period:
             for period in those that ended since:            # late data: observe an old one again
                 alarm.observe(period, its statistic from CloudWatch, or None)
+        for those whose period is beyond the last ended one: the clock was set back: alarm.look
         for due_s, action in schedule.due(actions, seen_s, now_s):
             carry out decider.rebound(now_s, desired, the action's bounds), unless suspended
         if an alarm was looked at:

@@ -14,7 +14,8 @@ state is evaluated when data is missing"):
 - A period longer than a minute is looked at once it has ended (`observe`), or every minute, as
   CloudWatch does, whose periods then end at that minute (`look`): the data points of published
   alarms show it. Of a minute and of 10 seconds both are the same.
-- A clock that jumps forward leaves missing periods; one that jumps back changes nothing.
+- A clock that jumps forward leaves missing periods; what is observed of a time before the range
+  changes nothing. Where a clock was set back, `look` begins anew from what the metric has by then.
 
 All that is kept of a range is two integers whose lowest bit is the newest period: which periods
 have a data point, and which of those breach. A look is a shift, a mask and a count of bits.

@@ -190,6 +190,17 @@ def test_a_clock_that_jumps_back_changes_nothing() -> None:
     assert alarm.newest == 9.0
 
 
+def test_a_clock_that_was_set_back_is_followed_by_looking_anew() -> None:
+    """An alarm must not sleep for the day by which a clock was wrong."""
+    alarm = Alarm(_rule())
+    for period in range(5000, 5010):
+        alarm.observe(period, 9.0)
+
+    assert alarm.look(100 * 60.0, [1.0, 1.0, 1.0]) == "OK"
+    assert alarm.observe(101, 9.0) == "OK"
+    assert [alarm.observe(period, 9.0) for period in (102, 103)] == ["OK", "ALARM"]
+
+
 def test_after_a_restart_the_state_is_as_it_was_left() -> None:
     """A cloud that comes up again does not scale because its memory is new."""
     rule = _rule()
