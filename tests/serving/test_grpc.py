@@ -9,8 +9,8 @@ import grpc
 import numpy as np
 import psutil
 import pytest
-import tensorflow as tf
 from tests.serving.harness import PATIENCE_S, Addresses, Alone, wait_until
+from tests.tensors import make_array, make_proto
 
 from windtunnel.core import limits
 
@@ -44,7 +44,7 @@ def predict_request(model: str, **inputs: Any) -> Any:
     request = predict_pb2.PredictRequest()
     request.model_spec.name = model
     for name, values in inputs.items():
-        request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+        request.inputs[name].CopyFrom(make_proto(values))
     return request
 
 
@@ -71,7 +71,7 @@ def test_predict_answers_with_the_model_that_answered(stub: Stub) -> None:
     answer = ask(stub.Predict, predict_request("a_pairs", x=np.array([1, 2], np.float32)))
 
     assert list(answer.outputs["y"].float_val) == [-1, -2]
-    assert tf.make_ndarray(answer.outputs["y"]).tolist() == [-1, -2]
+    assert make_array(answer.outputs["y"]).tolist() == [-1, -2]
     assert answer.model_spec.name == "a_pairs"
     assert answer.model_spec.version.value == 2
     assert answer.model_spec.signature_name == "serving_default"
@@ -86,8 +86,8 @@ def test_versions_and_signatures_are_chosen_by_the_spec(stub: Stub) -> None:
     request.model_spec.version.value = 1
     older = ask(stub.Predict, request)
 
-    assert tf.make_ndarray(paired.outputs["y"]).tolist() == [[1, 2]]
-    assert tf.make_ndarray(older.outputs["y"]).tolist() == [[1, 2]]
+    assert make_array(paired.outputs["y"]).tolist() == [[1, 2]]
+    assert make_array(older.outputs["y"]).tolist() == [[1, 2]]
     assert older.model_spec.version.value == 1
 
 
@@ -98,8 +98,8 @@ def test_strings_booleans_and_64_bits_come_through_whole(stub: Stub) -> None:
 
     assert list(texts.outputs["same_bytes"].string_val) == ["hé".encode(), b"\xff"]
     assert list(texts.outputs["length"].int64_val) == [3, 1]
-    assert tf.make_ndarray(kept.outputs["kept"]).tolist() == [[GREAT, 0]]
-    assert tf.make_ndarray(kept.outputs["mask"]).tolist() == [[True, False]]
+    assert make_array(kept.outputs["kept"]).tolist() == [[GREAT, 0]]
+    assert make_array(kept.outputs["mask"]).tolist() == [[True, False]]
 
 
 def test_an_output_filter_chooses_outputs(stub: Stub) -> None:
@@ -153,7 +153,7 @@ def spec(**fields: Any) -> Callable[[Any], None]:
             'Serving signature key "no" not found.',
         ),
         (
-            lambda request: request.inputs["z"].CopyFrom(tf.make_tensor_proto(1)),
+            lambda request: request.inputs["z"].CopyFrom(make_proto(1)),
             Code.INVALID_ARGUMENT,
             "input size does not match signature: 2!=1 len({x,z}) != len({x})."
             " Sent extra: {z}. Missing but required: {}.",
@@ -165,17 +165,17 @@ def spec(**fields: Any) -> Callable[[Any], None]:
             " Sent extra: {}. Missing but required: {x}.",
         ),
         (
-            lambda request: request.inputs["x"].CopyFrom(tf.make_tensor_proto([1])),
+            lambda request: request.inputs["x"].CopyFrom(make_proto([1])),
             Code.INVALID_ARGUMENT,
             "Expects arg[0] to be float but int32 is provided (x)",
         ),
         (
-            lambda request: request.inputs["x"].CopyFrom(tf.make_tensor_proto([[1.0]])),
+            lambda request: request.inputs["x"].CopyFrom(make_proto([[1.0]])),
             Code.INVALID_ARGUMENT,
             "Tensor name: x has shape [1,1], which is not the signature's [-1]",
         ),
         (
-            lambda request: request.inputs["x"].MergeFrom(tf.make_tensor_proto([1.0, 2.0])),
+            lambda request: request.inputs["x"].MergeFrom(make_proto([1.0, 2.0])),
             Code.INVALID_ARGUMENT,
             "tensor parsing error: x (8 bytes for 4 elements)",
         ),

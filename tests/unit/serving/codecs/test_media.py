@@ -36,9 +36,9 @@ def test_a_gzip_body_is_what_it_was_before(pieces: list[bytes]) -> None:
     ("body", "coding", "status", "message"),
     [
         (b"[[1]]", b"gzip", 400, "The body is not gzip, though Content-Encoding says so"),
-        (gzip.compress(b"[[1]]")[:-3], b"gzip", 400, "ends too early"),
-        (gzip.compress(b"[[1]]") + b"more", b"gzip", 400, "The body is not gzip"),
-        (gzip.compress(b"") * 17, b"gzip", 400, "over 16 gzip members"),
+        (gzip.compress(b"[[1]]", mtime=0)[:-3], b"gzip", 400, "ends too early"),
+        (gzip.compress(b"[[1]]", mtime=0) + b"more", b"gzip", 400, "The body is not gzip"),
+        (gzip.compress(b"", mtime=0) * 17, b"gzip", 400, "over 16 gzip members"),
         (b"[[1]]", b"br", 415, "Unsupported Content-Encoding: br; gzip is supported."),
     ],
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
+from tests.tensors import make_array, make_proto
 
 from windtunnel.serving import tfs_api
 
@@ -33,8 +33,8 @@ def test_a_request_is_its_small_parts_and_its_inputs() -> None:
     from windtunnel.serving.codecs.predict_proto import split_request
 
     whole, bare = request(), request()
-    whole.inputs["a"].CopyFrom(tf.make_tensor_proto([1.0, 2.0]))
-    whole.inputs["é"].CopyFrom(tf.make_tensor_proto([b"s"]))
+    whole.inputs["a"].CopyFrom(make_proto([1.0, 2.0]))
+    whole.inputs["é"].CopyFrom(make_proto([b"s"]))
     data = whole.SerializeToString()
     rest, inputs = split_request(data)
 
@@ -51,8 +51,8 @@ def test_messages_behind_one_another_are_one() -> None:
     from windtunnel.serving.codecs.predict_proto import split_request
 
     first, second = request(), request()
-    first.inputs["a"].CopyFrom(tf.make_tensor_proto([1.0]))
-    second.inputs["a"].CopyFrom(tf.make_tensor_proto([2.0]))
+    first.inputs["a"].CopyFrom(make_proto([1.0]))
+    second.inputs["a"].CopyFrom(make_proto([2.0]))
     rest, inputs = split_request(first.SerializeToString() + second.SerializeToString())
 
     assert list(rest.output_filter) == ["y", "z", "y", "z"]
@@ -73,5 +73,5 @@ def test_an_answer_reads_as_protobuf_would_have_written_it() -> None:
     assert found.model_spec == response.model_spec
     assert found.outputs.keys() == outputs.keys()
     for name, wanted in outputs.items():
-        assert tf.make_ndarray(found.outputs[name]).tolist() == wanted.tolist()
+        assert make_array(found.outputs[name]).tolist() == wanted.tolist()
     assert len(found.outputs["y"].float_val) == 400
