@@ -1,13 +1,13 @@
 """One local cloud for the whole package, and clients that know nothing of it but its URL."""
 
-import subprocess
-import sys
+import functools
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.e2e.play import Client, Maker, client_of
+from tests.shared import tiny_archives
 
 from windtunnel.cli.cloud_process import CloudProcess, running_cloud
 from windtunnel.core.home import Home
@@ -16,14 +16,7 @@ from windtunnel.core.home import Home
 @pytest.fixture(scope="session")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the archives of the tiny models, made by TensorFlow in its own process."""
-    directory = tmp_path_factory.mktemp("archives")
-    subprocess.run(
-        [sys.executable, "-m", "windtunnel.sample.tiny", str(directory)],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    return directory
+    return tiny_archives(tmp_path_factory)
 
 
 @pytest.fixture(scope="package")
@@ -37,7 +30,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
 @pytest.fixture(scope="package")
 def client(cloud: CloudProcess) -> Client:
     """Clients of the shared cloud, by service."""
-    return lambda service: client_of(cloud, service)
+    return functools.cache(lambda service: client_of(cloud, service))
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ class Maker:
         self._endpoints.append(name)
         if wait:
             sagemaker.get_waiter("endpoint_in_service").wait(
-                EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 90}
+                EndpointName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 900}
             )
         return name
 
@@ -114,7 +114,7 @@ class Maker:
         sagemaker = self.client("sagemaker")
         sagemaker.delete_endpoint(EndpointName=name)
         sagemaker.get_waiter("endpoint_deleted").wait(
-            EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+            EndpointName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
         )
         self._endpoints.remove(name)
 

@@ -60,7 +60,7 @@ def test_a_script_that_cannot_be_imported_fails_its_endpoint(
     sagemaker = client("sagemaker")
     with pytest.raises(Exception, match="Failed"):
         sagemaker.get_waiter("endpoint_in_service").wait(
-            EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 90}
+            EndpointName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 900}
         )
     reason = sagemaker.describe_endpoint(EndpointName=name)["FailureReason"]
 

@@ -104,7 +104,7 @@ def _variant(name: str, model: str, weight: float = 1.0, count: int = 1) -> dict
 
 def _in_service(client: Client, name: str) -> Any:
     client("sagemaker").get_waiter("endpoint_in_service").wait(
-        EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 90}
+        EndpointName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 900}
     )
     return client("sagemaker").describe_endpoint(EndpointName=name)
 

@@ -1,8 +1,6 @@
 """Real model servers for tests: tiny models, a zygote, containers forked from it."""
 
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +9,7 @@ import grpc
 import pytest
 from tests.archives import unpack
 from tests.serving.harness import Addresses, Alone, Zygote
+from tests.shared import made_once, tiny_archives
 
 from windtunnel.serving import tfs_api
 
@@ -19,12 +18,7 @@ from windtunnel.serving import tfs_api
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Unpacked archives: half_plus_two/00000123 and tiny_conv/1, each in a folder of its own."""
     directory = tmp_path_factory.mktemp("models")
-    subprocess.run(
-        [sys.executable, "-m", "windtunnel.sample.tiny", str(directory)],
-        check=True,
-        capture_output=True,
-    )
-    for archive in directory.glob("*.tar.gz"):
+    for archive in tiny_archives(tmp_path_factory).glob("*.tar.gz"):
         unpack(archive, directory / archive.name.removesuffix(".tar.gz"))
     return directory
 
@@ -117,9 +111,8 @@ def conv(zygote: Zygote, tiny_models: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def many_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
     """A model server of all models that `many_models.py` writes, alone, with both its APIs."""
-    directory = tmp_path_factory.mktemp("many")
     program = Path(__file__).with_name("many_models.py")
-    subprocess.run([sys.executable, program, directory], check=True, capture_output=True)
+    directory = made_once(tmp_path_factory, "many", [str(program)])
     alone = Alone(directory, ("--port=0", "--grpc-port=0"), {})
     yield Addresses(alone.wait_ready(), alone.wait_grpc(), alone.process.pid)
     alone.process.terminate()

@@ -166,6 +166,8 @@ def _arn(kind: str, name: str) -> str:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # An answer's head and body leave one after the other: without waiting for the client's word.
+    disable_nagle_algorithm = True
     aws: FakeAws
 
     def log_message(self, *_: object) -> None:

@@ -36,15 +36,28 @@ class Caller(EndpointUser):
 """
 
 
-# Locust may kill a user who has just woken up: whoever stops by himself has sent what he says.
+# Locust may kill a user who has just woken up: whoever stops by himself has sent what he says. The
+# run is over when all have stopped, however long that takes.
 TWENTY = """
+import gevent, pathlib
+stopped = pathlib.Path("stopped")
 def twenty(user):
     user.invoke()
     user.sent = getattr(user, "sent", 0) + 1
     if user.sent == 20:
+        with stopped.open("a") as file:
+            file.write(".")
         raise StopUser
 Caller.tasks = [twenty]
 Caller.wait_time = constant(0.01)
+def end(environment):
+    while not stopped.exists() or stopped.stat().st_size < environment.parsed_options.num_users:
+        gevent.sleep(0.05)
+    environment.runner.quit()
+@events.init.add_listener
+def begin(environment, **_):
+    if not environment.parsed_options.worker:
+        gevent.spawn(end, environment)
 """
 
 
@@ -101,7 +114,7 @@ def test_every_request_is_counted_by_locust_to_the_last(
     with locustfile.open("a") as file:
         file.write(TWENTY)
 
-    said = run(locustfile, home, *("-u", "2", "-r", "2", "-t", "2s"))
+    said = run(locustfile, home, *("-u", "2", "-r", "2", "-t", "60s"))
 
     assert total(said) == sent(aws) == 40
 
@@ -119,7 +132,7 @@ def test_workers_report_every_request_to_their_master(
     ]
     said = run(
         *(locustfile, home, "--master", "--expect-workers", "2", "--master-bind-port", port),
-        *("-u", "4", "-r", "4", "-t", "2s"),
+        *("-u", "4", "-r", "4", "-t", "60s"),
     )
     for worker in workers:
         worker.communicate(timeout=30)
@@ -161,7 +174,7 @@ def test_a_listener_of_the_locustfile_hears_of_every_request(
             "    print('heard', len(heard), {words['response_length'] for words in heard})\n"
         )
 
-    said = run(locustfile, home, *("-u", "2", "-r", "2", "-t", "2s"))
+    said = run(locustfile, home, *("-u", "2", "-r", "2", "-t", "60s"))
 
     assert f"heard 40 {{{len(ANSWER)}}}" in said
     assert total(said) == sent(aws) == 40
