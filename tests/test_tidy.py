@@ -150,6 +150,18 @@ def test_every_test_states_its_claim() -> None:
                 assert ast.get_docstring(node), f"{where} {node.name} has no docstring"
 
 
+def test_tests_are_collected_without_tensorflow() -> None:
+    """Each process that runs some of them collects them all, and would import it first."""
+    for path in TESTS.rglob("test_*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            else:
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            roots = {name.split(".")[0] for name in names}
+            assert "tensorflow" not in roots, f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
 def test_every_limit_is_used_and_has_its_origin() -> None:
     """A number without an origin is a superstition; one without a use is a lie."""
     text = (SOURCE / "core" / "limits.py").read_text()
