@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.archives import unpack
+from tests.shared import tiny_archives
 
 from windtunnel.sample import tiny
 
@@ -49,9 +50,7 @@ def run(*arguments: str) -> str:
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a directory with both archives."""
-    directory = tmp_path_factory.mktemp("tiny")
-    run("-m", "windtunnel.sample.tiny", str(directory))
-    return directory
+    return tiny_archives(tmp_path_factory)
 
 
 def test_the_tiny_models_answer_what_they_should(archives: Path, tmp_path: Path) -> None:

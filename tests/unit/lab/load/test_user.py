@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 ANSWER = b'{"predictions": [1]}'
+# A run is over when its claim can be judged, however long a busy machine takes: when `over` holds a
+# character for each user.
 LOCUSTFILE = """
+import gevent, pathlib
 from locust import LoadTestShape, constant, events, task
 from locust.exception import StopUser
 from windtunnel.lab.load import EndpointUser
@@ -33,31 +36,30 @@ class Caller(EndpointUser):
     @task
     def predict(self):
         self.invoke()
-"""
 
-
-# Locust may kill a user who has just woken up: whoever stops by himself has sent what he says. The
-# run is over when all have stopped, however long that takes.
-TWENTY = """
-import gevent, pathlib
-stopped = pathlib.Path("stopped")
-def twenty(user):
-    user.invoke()
-    user.sent = getattr(user, "sent", 0) + 1
-    if user.sent == 20:
-        with stopped.open("a") as file:
-            file.write(".")
-        raise StopUser
-Caller.tasks = [twenty]
-Caller.wait_time = constant(0.01)
+over = pathlib.Path("over")
 def end(environment):
-    while not stopped.exists() or stopped.stat().st_size < environment.parsed_options.num_users:
+    while not over.exists() or over.stat().st_size < (environment.parsed_options.num_users or 1):
         gevent.sleep(0.05)
     environment.runner.quit()
 @events.init.add_listener
 def begin(environment, **_):
     if not environment.parsed_options.worker:
         gevent.spawn(end, environment)
+"""
+
+
+# Locust may kill a user who has just woken up: whoever stops by himself has sent what he says.
+TWENTY = """
+def twenty(user):
+    user.invoke()
+    user.sent = getattr(user, "sent", 0) + 1
+    if user.sent == 20:
+        with over.open("a") as file:
+            file.write(".")
+        raise StopUser
+Caller.tasks = [twenty]
+Caller.wait_time = constant(0.01)
 """
 
 
@@ -96,6 +98,18 @@ def run(locustfile: Path, home: Home, *words: str) -> str:
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
     return said
+
+
+def end_after(aws: "FakeAws", locustfile: Path, is_enough: Callable[[], bool]) -> None:
+    """End the run with the answer that comes when enough was asked."""
+    answer = aws.answer
+
+    def last(asked: "Asked") -> tuple[int, dict[str, str], bytes]:
+        if is_enough():
+            locustfile.with_name("over").write_text("." * 2)
+        return answer(asked)
+
+    aws.answer = last
 
 
 def total(said: str) -> int:
@@ -183,8 +197,9 @@ def test_a_listener_of_the_locustfile_hears_of_every_request(
 def test_statistics_count_what_failed_and_why(home: Home, aws: "FakeAws", locustfile: Path) -> None:
     """A fast failure that looks like a fast answer is the worst figure of all."""
     aws.answer = lambda _asked: (424, {"x-amzn-ErrorType": "ModelError"}, b'{"Message": "no"}')
+    end_after(aws, locustfile, lambda: sent(aws) >= 3)
 
-    process = start(locustfile, home, *("--headless", "--csv", "s", "-t", "1s"))
+    process = start(locustfile, home, *("--headless", "--csv", "s", "-t", "60s"))
     said, _ = process.communicate(timeout=60)
 
     assert process.returncode == 1
@@ -258,8 +273,13 @@ def test_five_lines_are_a_locustfile(
         "print([[each.__name__ for each in cls.tasks] for cls in (Unet, Own)])\n"
     )
 
-    said = run(path, home, "-t", "1s", "Unet")
+    process = start(path, home, "--headless", "-t", "60s", "Unet")
+    while sent(aws) < 2 and process.poll() is None:
+        time.sleep(0.02)
+    process.terminate()
+    said, _ = process.communicate(timeout=60)
 
+    assert process.returncode == 0, said
     assert "[['_invoke'], ['twice']]" in said
     assert sent(aws) > 0
     assert "no tasks" not in said
@@ -292,6 +312,12 @@ print(json.dumps({
 """
 
 
+def tokens(aws: "FakeAws") -> list[str]:
+    """Return the session tokens that invocations carried."""
+    asked = [asked for asked in aws.asked if asked.action == "InvokeEndpoint"]
+    return [each.headers["x-amz-security-token"] for each in asked]
+
+
 def test_expiring_credentials_are_renewed_while_users_go_on(
     aws: "FakeAws", home: Home, to_aws: list[str], locustfile: Path, tmp_path: Path
 ) -> None:
@@ -314,11 +340,12 @@ def test_expiring_credentials_are_renewed_while_users_go_on(
         )
     environment = {name: value for name, value in os.environ.items() if "AWS" not in name}
     environment |= {"AWS_CONFIG_FILE": str(tmp_path / "config")}
+    end_after(aws, locustfile, lambda: len(set(tokens(aws))) > 3)
 
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "locust", "-f", locustfile.name, "-H", "https://unet"),
-            *("--headless", "-u", "2", "-r", "2", "-t", "3s"),
+            *("--headless", "-u", "2", "-r", "2", "-t", "60s"),
         ],
         env=environment,
         stdout=subprocess.PIPE,
@@ -329,8 +356,6 @@ def test_expiring_credentials_are_renewed_while_users_go_on(
     said, _ = process.communicate(timeout=60)
 
     assert process.returncode == 0, said
-    asked = [asked for asked in aws.asked if asked.action == "InvokeEndpoint"]
-    tokens = [asked.headers["x-amz-security-token"] for asked in asked]
-    assert len(set(tokens)) > 2
+    assert len(set(tokens(aws))) > 2
     assert total(said) > 0
     assert "(0.00%)" in [line for line in said.splitlines() if "Aggregated" in line][-2]
