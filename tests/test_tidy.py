@@ -39,8 +39,8 @@ FUNCTION_LINES_MAX = 90
 # Time is read in core/clock in the deciders' world; these are the thin loops and the generators
 # that may read it themselves, because what they do is measure or wait.
 CLOCK_READERS = {
-    # A process of its own, that bounds one download.
-    "cloud/fleet/fetch.py",
+    # In processes of their own, that move one object.
+    "cloud/foundation/s3/unix.py",
 }
 DECIDERS = ("autoscaling/", "cloud/", "aws/")
 

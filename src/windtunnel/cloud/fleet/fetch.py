@@ -20,9 +20,7 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -31,6 +29,7 @@ from urllib.parse import quote
 
 from windtunnel.cloud.fleet import listing, unpack
 from windtunnel.cloud.fleet.model_data import ArchiveLimits, Form, ModelDataError
+from windtunnel.cloud.foundation.s3 import unix
 from windtunnel.core import limits
 from windtunnel.core.lifeline import join_parent
 
@@ -39,23 +38,7 @@ INCOMING_PREFIX = ".incoming-"
 _incoming: set[Path] = set()
 # Below every instance: a fetch must not slow down what already serves.
 _NICENESS = 15
-# The S3 process may be restarting; it takes about a second.
-_CONNECT_TIMEOUT_S = 10.0
-_CONNECT_INTERVAL_S = 0.1
 _PEEK_BYTES = 512
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP to a server on a Unix socket."""
-
-    def __init__(self, path: str, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 class _Source(io.RawIOBase):
@@ -200,17 +183,10 @@ def _opened(socket_path: str, bucket: str, key: str) -> http.client.HTTPResponse
 
 
 def _request(socket_path: str, target: str) -> http.client.HTTPResponse:
-    deadline_s = time.monotonic() + _CONNECT_TIMEOUT_S
-    while True:
-        connection = _UnixConnection(socket_path, limits.MODEL_DATA_STALL_TIMEOUT_S)
-        try:
-            connection.request("GET", target)
-            return connection.getresponse()
-        except (FileNotFoundError, ConnectionError) as error:
-            connection.close()
-            if time.monotonic() >= deadline_s:
-                raise ModelDataError(f"The local S3 does not answer ({error}).") from error
-            time.sleep(_CONNECT_INTERVAL_S)
+    try:
+        return unix.ask(socket_path, "GET", target)
+    except (FileNotFoundError, ConnectionError) as error:
+        raise ModelDataError(f"The local S3 does not answer ({error}).") from error
 
 
 def _place(incoming: Path, directory: Path) -> Path:
