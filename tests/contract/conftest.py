@@ -23,6 +23,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.loaders import Loader
+from tests.workshops import IdleWorkshop
 
 from windtunnel.cloud.cloudwatch.archive import Archive
 from windtunnel.cloud.cloudwatch.samples import InvocationRecord
@@ -41,6 +42,7 @@ from windtunnel.cloud.gateway.proxy.authority import Authority
 from windtunnel.cloud.gateway.proxy.proxy import Proxy
 from windtunnel.cloud.gateway.signature import read_claim
 from windtunnel.cloud.gateway.steps import body_steps, head_steps
+from windtunnel.cloud.jobs.workshop import Workshop
 from windtunnel.cloud.logs.service import Logs
 from windtunnel.cloud.router.router import Router
 from windtunnel.cloud.router.routes import VariantRoute
@@ -144,6 +146,7 @@ class Contract:
             _Fleet(),
             _Router(),
             cast("S3Client", _S3()),
+            cast("Workshop", IdleWorkshop()),
             SystemClock(),
             region=_REGION,
         )

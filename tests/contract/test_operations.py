@@ -112,6 +112,52 @@ def _list(operation: str) -> Callable[[Any, str], Any]:
     return call
 
 
+def _create_job(client: Any, name: str) -> Any:
+    return client.create_compilation_job(
+        CompilationJobName=name,
+        RoleArn="arn:aws:iam::000000000000:role/WindtunnelLocalRole",
+        InputConfig={
+            "S3Uri": "s3://bucket/model.tar.gz",
+            "DataInputConfig": '{"inputs": [1, 256, 256, 3]}',
+            "Framework": "TENSORFLOW",
+            "FrameworkVersion": "2.9",
+        },
+        OutputConfig={"S3OutputLocation": "s3://bucket/compiled/", "TargetDevice": "ml_c5"},
+        StoppingCondition={"MaxRuntimeInSeconds": 900},
+        Tags=[{"Key": "made-by", "Value": "contract"}],
+    )
+
+
+def _await_job(client: Any, name: str, *statuses: str) -> Any:
+    deadline_s = time.monotonic() + 60
+    while time.monotonic() < deadline_s:
+        answer = client.describe_compilation_job(CompilationJobName=name)
+        if answer["CompilationJobStatus"] in statuses:
+            return answer
+    raise AssertionError(f"{name} is {answer['CompilationJobStatus']}")
+
+
+def _job_described(client: Any, name: str) -> Any:
+    _create_job(client, name)
+    return _await_job(client, name, "COMPLETED")
+
+
+def _jobs_listed(client: Any, name: str) -> Any:
+    _create_job(client, name)
+    return client.list_compilation_jobs(NameContains=name, SortBy="Name", MaxResults=1)
+
+
+def _job_stopped(client: Any, name: str) -> Any:
+    _create_job(client, f"{name}-held")
+    return client.stop_compilation_job(CompilationJobName=f"{name}-held")
+
+
+def _job_deleted(client: Any, name: str) -> Any:
+    _create_job(client, name)
+    _await_job(client, name, "COMPLETED")
+    return client.delete_compilation_job(CompilationJobName=name)
+
+
 def _tagged_then(operation: str, **more: Any) -> Callable[[Any, str], Any]:
     def call(client: Any, name: str) -> Any:
         _create_model(client, name)
@@ -221,6 +267,11 @@ CASES: dict[tuple[str, str], Callable[[Any, str], Any]] = {
     ("sagemaker", "UpdateEndpoint"): _updated,
     ("sagemaker", "UpdateEndpointWeightsAndCapacities"): _rescaled,
     ("sagemaker", "DeleteEndpoint"): _endpoint_then("delete_endpoint"),
+    ("sagemaker", "CreateCompilationJob"): _create_job,
+    ("sagemaker", "DescribeCompilationJob"): _job_described,
+    ("sagemaker", "ListCompilationJobs"): _jobs_listed,
+    ("sagemaker", "StopCompilationJob"): _job_stopped,
+    ("sagemaker", "DeleteCompilationJob"): _job_deleted,
     ("sagemaker", "AddTags"): _tagged_then("add_tags", Tags=[{"Key": "a", "Value": "b"}]),
     ("sagemaker", "ListTags"): _tagged_then("list_tags"),
     ("sagemaker", "DeleteTags"): _tagged_then("delete_tags", TagKeys=["made-by"]),
@@ -404,6 +455,29 @@ def test_boto3s_waiters_follow_an_endpoint_through_its_life(sagemaker: Any) -> N
         "Code": "ValidationException",
         "Message": f'Could not find endpoint "{ARN}:endpoint/waited".',
     }
+
+
+def test_a_job_is_described_in_every_state(sagemaker: Any) -> None:
+    """`sagemaker`'s `compile` polls members that AWS requires from the first moment on."""
+    _create_job(sagemaker, "story-held")
+    running = _await_job(sagemaker, "story-held", "INPROGRESS")
+    sagemaker.stop_compilation_job(CompilationJobName="story-held")
+    stopped = _await_job(sagemaker, "story-held", "STOPPED")
+    _create_job(sagemaker, "story")
+    completed = _await_job(sagemaker, "story", "COMPLETED")
+
+    for answer in (running, stopped, completed):
+        assert answer["FailureReason"] == ""
+        assert answer["ModelArtifacts"]["S3ModelArtifacts"] == (
+            "s3://bucket/compiled/model-ml_c5.tar.gz"
+        )
+        assert answer["StoppingCondition"] == {"MaxRuntimeInSeconds": 900}
+    assert "CompilationEndTime" not in running
+    assert stopped["CompilationEndTime"] >= stopped["CompilationStartTime"]
+    assert "ModelDigests" not in stopped
+    assert completed["DerivedInformation"] == {"DerivedDataInputConfig": '{"inputs": [1, 2]}'}
+    arn = completed["CompilationJobArn"]
+    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "made-by", "Value": "contract"}]
 
 
 def test_boto3s_waiter_sees_a_failure_and_why(sagemaker: Any) -> None:

@@ -10,6 +10,27 @@ from tests.contract.samples import ARN, CONFIG_VARIANT, IMAGE, NOW
 pytestmark = pytest.mark.slow
 
 
+def _job(**more: Any) -> dict[str, Any]:
+    request = {
+        "CompilationJobName": "refused",
+        "RoleArn": "arn:aws:iam::000000000000:role/WindtunnelLocalRole",
+        "InputConfig": {"S3Uri": "s3://bucket/model.tar.gz", "Framework": "TENSORFLOW"},
+        "OutputConfig": {"S3OutputLocation": "s3://bucket/out", "TargetDevice": "ml_c5"},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 900},
+    }
+    return {**request, **more}
+
+
+_KEY_ID = {
+    "S3OutputLocation": "s3://bucket/out",
+    "TargetDevice": "ml_c5",
+    "KmsKeyId": "alias/mine",
+}
+_JETSON = {"S3OutputLocation": "s3://bucket/out", "TargetDevice": "jetson_nano"}
+_TOASTER = {"S3OutputLocation": "s3://bucket/out", "TargetDevice": "toaster"}
+_PACKAGE = "arn:aws:sagemaker:us-east-1:000000000000:model-package/m/1"
+
+
 _INVALID: list[tuple[str, str, dict[str, Any], str, str]] = [
     (
         "sagemaker",
@@ -227,6 +248,32 @@ _INVALID: list[tuple[str, str, dict[str, Any], str, str]] = [
         "UnsupportedOperationException",
         "GetAccessKeyInfo",
     ),
+    *(
+        ("sagemaker", "create_compilation_job", request, "ValidationException", words)
+        for request, words in [
+            (_job(CompilationJobName="a_b"), "Value 'a_b' at 'compilationJobName' failed"),
+            (_job(OutputConfig=_TOASTER), "Member must satisfy enum value set: [lambda, ml_m4"),
+            (_job(OutputConfig=_JETSON), "does not compile for TargetDevice jetson_nano"),
+            (_job(OutputConfig=_KEY_ID), "does not offer OutputConfig.KmsKeyId."),
+            (_job(VpcConfig={"SecurityGroupIds": ["s"], "Subnets": ["s"]}), "offer VpcConfig."),
+            (_job(ModelPackageVersionArn=_PACKAGE), "does not offer ModelPackageVersionArn."),
+            (_job(StoppingCondition={"MaxWaitTimeInSeconds": 9}), "MaxWaitTimeInSeconds."),
+        ]
+    ),
+    *(
+        (
+            "sagemaker",
+            operation,
+            {"CompilationJobName": "none"},
+            "ResourceNotFound",
+            f'Could not find compilation job "{ARN}:compilation-job/none".',
+        )
+        for operation in (
+            "describe_compilation_job",
+            "stop_compilation_job",
+            "delete_compilation_job",
+        )
+    ),
     (
         "cloudwatch",
         "get_metric_statistics",
@@ -279,6 +326,18 @@ def test_what_is_wrong_gets_awss_kind_of_error(
     assert words in response["Error"]["Message"]
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 400
     assert response["ResponseMetadata"]["RequestId"]
+
+
+def test_a_jobs_name_that_is_taken_is_in_use(sagemaker: Any) -> None:
+    """`except client.exceptions.ResourceInUse` is how scripts choose another name."""
+    request = _job(
+        CompilationJobName="taken-held",
+        # Families that AWS has added since botocore's enumeration ended are taken.
+        OutputConfig={"S3OutputLocation": "s3://bucket/out", "TargetDevice": "ml_c7i"},
+    )
+    sagemaker.create_compilation_job(**request)
+    with pytest.raises(sagemaker.exceptions.ResourceInUse, match="Job name must be unique"):
+        sagemaker.create_compilation_job(**request)
 
 
 def test_declared_errors_are_boto3s_own_exceptions(cloudwatch: Any) -> None:

@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from windtunnel.cloud.cloudwatch.archive import Archive
 from windtunnel.cloud.cloudwatch.sampler import Sampler
@@ -33,6 +34,7 @@ from windtunnel.cloud.gateway.proxy.proxy import Proxy
 from windtunnel.cloud.gateway.scrapes import Scrapes
 from windtunnel.cloud.gateway.steps import body_steps, head_steps
 from windtunnel.cloud.gateway.throttle import Throttle
+from windtunnel.cloud.jobs.workshop import Workshop
 from windtunnel.cloud.logs.service import Logs
 from windtunnel.cloud.multimodel.instance_models import InstanceModels
 from windtunnel.cloud.multimodel.load_times import LoadTimes
@@ -137,9 +139,7 @@ async def opened(options: Options) -> AsyncIterator[str]:
         stack.callback(router.close)
         sampler = Sampler(clock, cloudwatch, router.loads, fleet.healthy_instances, home.path)
         await stack.enter_async_context(sampler)
-        sagemaker = SageMaker(
-            store, fleet, router, S3Client(s3_socket), clock, region=options.region
-        )
+        sagemaker = _sagemaker(options, store, fleet, router, supervisor, s3_socket, clock)
         stack.push_async_callback(sagemaker.close)
         logs = Logs(
             home.logs, clock, region=options.region, visible_after_s=options.pace.log_delay_s
@@ -179,6 +179,21 @@ async def opened(options: Options) -> AsyncIterator[str]:
         home.write_record(CloudRecord(url, os.getpid(), generation, 1.0, options.region))
         stack.callback(home.forget_record)
         yield url
+
+
+def _sagemaker(
+    options: Options,
+    store: Store,
+    fleet: Fleet,
+    router: Router,
+    supervisor: Supervisor,
+    s3_socket: Path,
+    clock: Clock,
+) -> SageMaker:
+    fetch = functools.partial(fleet.fetch, form="object")
+    workshop = Workshop(options.home, supervisor, s3_socket, fetch, clock)
+    s3 = S3Client(s3_socket)
+    return SageMaker(store, fleet, router, s3, workshop, clock, region=options.region)
 
 
 def _router(options: Options, clock: Clock, cloudwatch: CloudWatch, fleet: Fleet) -> Router:

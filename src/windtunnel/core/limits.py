@@ -142,6 +142,20 @@ RESOURCE_COUNT_MAX = 10_000
 # Instances of one endpoint: more processes than a machine with 64 cores can feed. Guess.
 ENDPOINT_INSTANCE_COUNT_MAX = 64
 
+# --- Compilation jobs, `cloud/jobs` -------------------------------------------------------------
+# Compilers at once: they measure what they make, and two on one machine would measure each other.
+COMPILATION_COUNT_MAX = 1
+# Jobs that wait for their turn: at a minute each, the last of so many begins in an hour. Guess.
+COMPILATION_QUEUE_COUNT_MAX = 50
+# "The default value is 1 day. The maximum value is 28 days" (botocore's page on StoppingCondition,
+# `MaxRuntimeInSeconds`).
+COMPILATION_RUNTIME_S = 86_400
+COMPILATION_RUNTIME_S_MAX = 28 * 86_400
+# From SIGTERM to SIGKILL for a compiler that is to stop. Guess.
+COMPILATION_STOP_GRACE_S = 5.0
+# Logs of jobs, of which the oldest go when one ends. Guess.
+COMPILATION_LOG_COUNT_MAX = 200
+
 # --- The store, `cloud/store` ------------------------------------------------------------------
 # Commits that wait for the disk; they share fsyncs, so that 1,000 of them take milliseconds.
 STORE_QUEUE_COUNT_MAX = 1000

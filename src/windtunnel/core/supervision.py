@@ -76,14 +76,16 @@ class Supervisor:
         *,
         environment: Mapping[str, str],
         output: IO[bytes] | int | None = None,
+        errors: IO[bytes] | int | None = None,
         descriptors: Iterable[int] = (),
         directory: str | os.PathLike[str] | None = None,
         line_bytes_max: int = limits.STATUS_LINE_BYTES_MAX,
     ) -> asyncio.subprocess.Process:
         """Start a program of ours (one that calls `join_parent`) in a session of its own.
 
-        `output` takes both stdout and stderr; where they are pipes, a line that is read from them
-        may be so long. When the process ends, by itself too, what is left of its group is killed.
+        `output` takes both stdout and stderr, unless `errors` takes the latter; where they are
+        pipes, a line that is read from them may be so long. When the process ends, by itself too,
+        what is left of its group is killed.
         """
         # The parent-death signal follows the thread that forks.
         assert threading.current_thread() is threading.main_thread()
@@ -97,7 +99,7 @@ class Supervisor:
             },
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
-            stderr=output,
+            stderr=output if errors is None else errors,
             pass_fds=(self._lifeline, *descriptors),
             cwd=directory,
             start_new_session=True,

@@ -32,7 +32,7 @@ from windtunnel.cloud.fleet.images import ImageKind
 from windtunnel.cloud.fleet.instance import Instance, InstanceSpec, Stage, StartFailedError
 from windtunnel.cloud.fleet.logs import Log
 from windtunnel.cloud.fleet.memory import Demand, Ledger
-from windtunnel.cloud.fleet.model_data import ModelDataError
+from windtunnel.cloud.fleet.model_data import Form, ModelDataError
 from windtunnel.cloud.fleet.ports import Blocks, block_count
 from windtunnel.cloud.fleet.zygote import PROGRAM as ZYGOTE_PROGRAM
 from windtunnel.cloud.fleet.zygote import Order, Zygote
@@ -192,10 +192,10 @@ class Fleet:
             promised_bytes=self._ledger.promised_bytes,
         )
 
-    async def fetch(self, url: str, timeout_s: float) -> ModelData:
-        """Return one archive's model data, unpacked, for an instance that runs already."""
+    async def fetch(self, url: str, timeout_s: float, form: Form = "archive") -> ModelData:
+        """Return the model data of one URL for whoever needs it without starting an instance."""
         await self._wait_tidy()
-        return await self._downloads.get(url, "archive", timeout_s)
+        return await self._downloads.get(url, form, timeout_s)
 
     async def _wait_tidy(self) -> None:
         if self._tidying is not None:

@@ -17,10 +17,17 @@ ImageKind = Literal["tensorflow", "command"]
 COMMAND_VARIABLE = "WINDTUNNEL_COMMAND"
 # With or without a registry before the name, a tag or a digest after it.
 _TENSORFLOW = re.compile(r"(?:\S+/)?tensorflow-inference(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?")
+# What compilation jobs name (`aws/neo.py`); which engine runs the archive, the archive says itself.
+_NEO = re.compile(
+    r"(?:\S+/)?sagemaker-(?:inference-tensorflow|neo-(?:tensorflow|keras|onnx))"
+    r"(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?"
+)
 _COMMAND = re.compile(r"local/command(?::[\w.-]+)?")
 _LIST = (
     "Images that run here: <registry>/tensorflow-inference:<tag> (its contract, kept by "
-    "Windtunnel's own model server) and local/command (any server that answers GET /ping and "
+    "Windtunnel's own model server), those that compilation jobs name (<registry>/"
+    "sagemaker-inference-tensorflow:<tag>, …/sagemaker-neo-keras, …/sagemaker-neo-onnx) and "
+    "local/command (any server that answers GET /ping and "
     "POST /invocations on SAGEMAKER_BIND_TO_PORT; its command line is the environment variable "
     f"{COMMAND_VARIABLE})."
 )
@@ -28,7 +35,7 @@ _LIST = (
 
 def image_kind(image: str) -> ImageKind:
     """Return how an image runs here, or raise with the list of images that do."""
-    if _TENSORFLOW.fullmatch(image):
+    if _TENSORFLOW.fullmatch(image) or _NEO.fullmatch(image):
         return "tensorflow"
     if _COMMAND.fullmatch(image):
         return "command"

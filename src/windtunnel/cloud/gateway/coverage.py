@@ -112,6 +112,25 @@ HONOURED: Mapping[str, Mapping[str, Honoured]] = {
             ),
         },
         "DeleteEndpoint": _names("EndpointName"),
+        "CreateCompilationJob": {
+            **_names("CompilationJobName", "RoleArn", "Tags"),
+            "InputConfig": _names("S3Uri", "DataInputConfig", "Framework", "FrameworkVersion"),
+            "OutputConfig": _names(
+                # Which targets and platforms are offered says the room (`jobs/places.py`).
+                "S3OutputLocation",
+                "TargetDevice",
+                "TargetPlatform",
+                "CompilerOptions",
+            ),
+            "StoppingCondition": _names("MaxRuntimeInSeconds"),
+        },
+        "DescribeCompilationJob": _names("CompilationJobName"),
+        "StopCompilationJob": _names("CompilationJobName"),
+        "ListCompilationJobs": {
+            **_LIST,
+            **_names("LastModifiedTimeBefore", "LastModifiedTimeAfter", "StatusEquals"),
+        },
+        "DeleteCompilationJob": _names("CompilationJobName"),
         "AddTags": _names("ResourceArn", "Tags"),
         "ListTags": _names("ResourceArn", "NextToken", "MaxResults"),
         "DeleteTags": _names("ResourceArn", "TagKeys"),

@@ -37,8 +37,10 @@ operation that is not in a table is refused likewise.
 """
 # What the rooms refuse by name though their members are honoured.
 _BESIDES = {
-    "sagemaker": "images other than <registry>/tensorflow-inference and local/command, model data "
-    "that is not in S3, tags on what is neither model nor endpoint config nor endpoint",
+    "sagemaker": "images other than <registry>/tensorflow-inference, those that compilation jobs "
+    "name and local/command; model data that is not in S3; compilation for edge devices, Lambda, "
+    "Inferentia, Trainium, Gaudi and Elastic Inference; tags on what is neither model nor endpoint "
+    "config nor endpoint nor compilation job",
     "s3": "encryption other than `AES256` and `aws:kms` without a key named (which are taken; "
     "nothing is encrypted), versions, checksums by XXHASH",
     "iam": "policies other than a role's inline ones and AWS's managed ones",

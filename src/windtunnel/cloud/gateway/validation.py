@@ -6,7 +6,8 @@
     Member must satisfy regular expression pattern: …; Value null at … Member must not be null
 
 Works on requests as the protocols parsed them: kinds are right already. What AWS checks beyond its
-own models is a named list, `TRUTHS`; what this cloud does not offer is `coverage.py`'s.
+own models is a named list, `TRUTHS`, and so are the values that are taken beside an enumeration,
+`ALSO_TAKEN`; what this cloud does not offer is `coverage.py`'s.
 
 Wording: as public threads show it (amazon-sagemaker-examples#2236 for lists, #1525 and
 sagemaker-ml-workflow-with-apache-airflow#3 for length before pattern; JuliaCloud/AWSSDK.jl#2 for
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from windtunnel.aws import neo
 from windtunnel.cloud.gateway.answers import Fault, FaultError, invalid
 from windtunnel.cloud.gateway.patterns import compile_pattern
 from windtunnel.cloud.gateway.shapes import Member, OperationModel, Shape, path_of_labels
@@ -150,6 +152,9 @@ def _keeps(constraints: "list[Constraint]", value: Any) -> bool:  # noqa: ANN401
     return value is not None and all(is_kept(value) for _, is_kept in constraints)
 
 
+# By the shape's name. AWS stopped adding to Neo's targets at c6g and g4dn.
+ALSO_TAKEN: Mapping[str, tuple[str, ...]] = {"TargetDevice": neo.NEWER_TARGETS}
+
 Constraint = tuple[str, Callable[[Any], bool]]
 
 
@@ -158,10 +163,10 @@ def _constraints(shape: Shape) -> list[Constraint]:
     """Return what a shape asks of a value itself, in the order in which AWS says it."""
     found: list[Constraint] = []
     if shape.enum is not None:
-        allowed = frozenset(shape.enum)
+        allowed = dict.fromkeys((*shape.enum, *ALSO_TAKEN.get(shape.name, ())))
         found.append(
             (
-                f"Member must satisfy enum value set: [{', '.join(shape.enum)}]",
+                f"Member must satisfy enum value set: [{', '.join(allowed)}]",
                 lambda value: value in allowed,
             )
         )
@@ -271,5 +276,6 @@ TRUTHS: Mapping[tuple[str, str], Callable[[Mapping[str, Any]], str | None]] = {
     ("sagemaker", "CreateModel"): _model_truths,
     ("sagemaker", "CreateEndpointConfig"): _unique_tags,
     ("sagemaker", "CreateEndpoint"): _unique_tags,
+    ("sagemaker", "CreateCompilationJob"): _unique_tags,
     ("sagemaker", "AddTags"): _unique_tags,
 }

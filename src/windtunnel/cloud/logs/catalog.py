@@ -2,12 +2,15 @@
 
     home/logs/endpoints/NAME/VARIANT/INSTANCE.log    group /aws/sagemaker/Endpoints/NAME,
                                                      stream VARIANT/INSTANCE
+    home/logs/compilations/NAME.log                  group /aws/sagemaker/CompilationJobs,
+                                                     stream NAME
     home/logs/events.sqlite3                         what clients made and wrote, and what they
                                                      said of either: retention, tags, deletions
 
-An instance's group is there as soon as the instance has said something. Deleting its stream removes
-the files when nobody writes them any more; else what it has is hidden, and the stream comes back
-with the next line, as on AWS. What is older than a group's retention is hidden, too.
+Whatever writes one of these files is called an instance here, a compilation job too. Its group is
+there as soon as it has said something. Deleting its stream removes the files when nobody writes
+them any more; else what it has is hidden, and the stream comes back with the next line, as on AWS.
+What is older than a group's retention is hidden, too.
 
 Rules: every method is called in a thread and reads the disk; nothing is remembered between calls.
 """
@@ -27,6 +30,8 @@ from windtunnel.core.home import ACCOUNT_ID
 _ENDPOINT_GROUP = "/aws/sagemaker/Endpoints/"
 _ENDPOINT_NAME = re.compile(r"[A-Za-z0-9-]+")
 _INSTANCE = re.compile(r"([A-Za-z0-9-]+)/([\w-]+)", re.ASCII)
+_JOB_GROUP = "/aws/sagemaker/CompilationJobs"
+_JOB = re.compile(r"[A-Za-z0-9-]+")
 _DAY_MS = 86_400_000
 
 
@@ -91,7 +96,8 @@ class Catalog:
     """The groups of one home."""
 
     def __init__(self, folder: Path, client: ClientEvents, region: str) -> None:
-        self._folder = folder
+        self._folder = folder / "endpoints"
+        self._job_folder = folder / "compilations"
         self._client = client
         self._region = region
 
@@ -102,8 +108,8 @@ class Catalog:
     def names(self, now_ms: int) -> list[str]:
         """Return the names of all groups, sorted."""
         names = {name for name, notes in self._client.groups().items() if notes.is_created}
-        for folder in self._folder.iterdir() if self._folder.is_dir() else ():
-            name = _ENDPOINT_GROUP + folder.name
+        folders = self._folder.iterdir() if self._folder.is_dir() else ()
+        for name in (_JOB_GROUP, *(_ENDPOINT_GROUP + folder.name for folder in folders)):
             if name not in names and self._instance_streams(name, now_ms, None):
                 names.add(name)
         return sorted(names)
@@ -154,6 +160,8 @@ class Catalog:
         return True
 
     def _path(self, group_name: str, stream_name: str) -> Path | None:
+        if group_name == _JOB_GROUP and _JOB.fullmatch(stream_name):
+            return self._job_folder / f"{stream_name}.log"
         folder = self._endpoint_folder(group_name)
         found = _INSTANCE.fullmatch(stream_name)
         if folder is None or found is None:
@@ -166,19 +174,25 @@ class Catalog:
             return None
         return self._folder / name
 
+    def _paths(self, group_name: str) -> dict[str, Path]:
+        """Return the files of a group's instances by the names of their streams."""
+        if group_name == _JOB_GROUP:
+            return {path.stem: path for path in sorted(self._job_folder.glob("*.log"))}
+        folder = self._endpoint_folder(group_name)
+        if folder is None:
+            return {}
+        return {f"{path.parent.name}/{path.stem}": path for path in sorted(folder.glob("*/*.log"))}
+
     def _instance_streams(
         self, group_name: str, now_ms: int, retention_days: int | None
     ) -> list[ShownStream]:
-        """Return the streams of an endpoint's instances that have something to show."""
-        folder = self._endpoint_folder(group_name)
-        if folder is None:
-            return []
-        paths = sorted(folder.glob("*/*.log"))
+        """Return the streams of a group's instances that have something to show."""
+        paths = self._paths(group_name)
         cleared = self._client.cleared(group_name) if paths else {}
         floor_ms = _floor_ms(now_ms, retention_days)
         streams = []
-        for path in paths:
-            stream = InstanceStream(f"{path.parent.name}/{path.stem}", path)
+        for stream_name, path in paths.items():
+            stream = InstanceStream(stream_name, path)
             first_shown_ms = max(floor_ms, cleared.get(stream.name, -1) + 1)
             is_cleared = stream.name in cleared
             if stream.last_ms is None or (is_cleared and stream.last_ms < first_shown_ms):

@@ -29,7 +29,7 @@ class Logs:
         self, folder: Path, clock: Clock, *, region: str, visible_after_s: float = 0.0
     ) -> None:
         self._client = ClientEvents(folder / "events.sqlite3")
-        catalog = Catalog(folder / "endpoints", self._client, region)
+        catalog = Catalog(folder, self._client, region)
         view = View(catalog, clock, visible_after_s)
         self._groups = Groups(view, catalog, self._client)
         self._events = EventOperations(view, self._client)

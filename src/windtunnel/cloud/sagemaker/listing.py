@@ -1,14 +1,15 @@
 """Which records a List operation answers, in which order, a page at a time.
 
-Pure. The rules are those of botocore's pages on ListModels, ListEndpointConfigs and ListEndpoints:
-newest first unless asked otherwise, `…Before` excludes the moment itself, `CreationTimeAfter`
-includes it.
+Pure. The rules are those of botocore's pages on ListModels, ListEndpointConfigs, ListEndpoints and
+ListCompilationJobs: newest first unless asked otherwise (jobs oldest first), `…Before` excludes the
+moment itself, `CreationTimeAfter` includes it.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from windtunnel.cloud.jobs.records import CompilationJob
 from windtunnel.cloud.paging import page
 from windtunnel.cloud.sagemaker.records import Document, Endpoint
 
@@ -71,14 +72,16 @@ def _matches(record: Listed, request: Document) -> bool:
         return False
     if after_s is not None and record.created_s < after_s:
         return False
-    return not isinstance(record, Endpoint) or _endpoint_matches(record, request)
+    if isinstance(record, Endpoint | CompilationJob):
+        return _changing_matches(record, request)
+    return True
 
 
-def _endpoint_matches(endpoint: Endpoint, request: Document) -> bool:
+def _changing_matches(record: Endpoint | CompilationJob, request: Document) -> bool:
     before_s = request.get("last_modified_time_before")
     after_s = request.get("last_modified_time_after")
-    if before_s is not None and endpoint.modified_s >= before_s:
+    if before_s is not None and record.modified_s >= before_s:
         return False
-    if after_s is not None and endpoint.modified_s <= after_s:
+    if after_s is not None and record.modified_s <= after_s:
         return False
-    return request.get("status_equals") in (None, endpoint.status)
+    return request.get("status_equals") in (None, record.status)

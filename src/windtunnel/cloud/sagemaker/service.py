@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from windtunnel.cloud.foundation.s3.client import S3Client
+from windtunnel.cloud.jobs.compilation_jobs import CompilationJobs
+from windtunnel.cloud.jobs.workshop import Workshop
 from windtunnel.cloud.sagemaker.endpoint_configs import EndpointConfigs
 from windtunnel.cloud.sagemaker.endpoints import Endpoints
 from windtunnel.cloud.sagemaker.models import Models
@@ -18,7 +20,7 @@ Operation = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class SageMaker:
-    """What exists: models, endpoint configs, endpoints and their tags."""
+    """What exists: models, endpoint configs, endpoints, compilation jobs and their tags."""
 
     def __init__(
         self,
@@ -26,6 +28,7 @@ class SageMaker:
         fleet: Fleet,
         router: Router,
         s3: S3Client,
+        workshop: Workshop,
         clock: Clock,
         *,
         region: str = "us-east-1",
@@ -35,7 +38,8 @@ class SageMaker:
         self._endpoints = Endpoints(
             store, fleet, router, self._models, self._configs, clock, region
         )
-        self._tagging = Tagging(self._models, self._configs, self._endpoints)
+        self._jobs = CompilationJobs(store, workshop, clock, region)
+        self._tagging = Tagging(self._models, self._configs, self._endpoints, self._jobs)
         self._is_ready = asyncio.Event()
 
     def operations(self) -> Mapping[str, Operation]:
@@ -55,6 +59,11 @@ class SageMaker:
             "UpdateEndpoint": self._endpoints.update,
             "UpdateEndpointWeightsAndCapacities": (self._endpoints.update_weights_and_capacities),
             "DeleteEndpoint": self._endpoints.delete,
+            "CreateCompilationJob": self._jobs.create,
+            "DescribeCompilationJob": self._jobs.describe,
+            "ListCompilationJobs": self._jobs.list,
+            "StopCompilationJob": self._jobs.stop,
+            "DeleteCompilationJob": self._jobs.delete,
             "AddTags": self._tagging.add,
             "ListTags": self._tagging.list,
             "DeleteTags": self._tagging.delete,
@@ -62,16 +71,18 @@ class SageMaker:
         return {name: functools.partial(self._when_ready, run) for name, run in operations.items()}
 
     async def resume(self) -> None:
-        """Read what the store has, and take every endpoint up where it was left."""
+        """Read what the store has; take every endpoint and job up where it was left."""
         await self._models.records.load()
         await self._configs.records.load()
         await self._endpoints.records.load()
+        await self._jobs.records.load()
         await self._endpoints.resume()
+        await self._jobs.resume()
         self._is_ready.set()
 
     async def close(self) -> None:
-        """Stop looking after the endpoints, without deleting anything."""
-        await self._endpoints.close()
+        """Stop looking after the endpoints and jobs, without deleting anything."""
+        await asyncio.gather(self._endpoints.close(), self._jobs.close())
 
     async def _when_ready(self, run: Operation, request: dict[str, Any]) -> dict[str, Any]:
         await self._is_ready.wait()

@@ -1,4 +1,4 @@
-"""Tags on models, endpoint configs and endpoints, by their ARN."""
+"""Tags on models, endpoint configs, endpoints and compilation jobs, by their ARN."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -6,6 +6,7 @@ from typing import Any
 
 from windtunnel.aws.arn import Arn
 from windtunnel.cloud.errors import InvalidError, UnsupportedError
+from windtunnel.cloud.jobs.compilation_jobs import CompilationJobs
 from windtunnel.cloud.sagemaker import wording
 from windtunnel.cloud.sagemaker.collection import Collection
 from windtunnel.cloud.sagemaker.endpoint_configs import EndpointConfigs
@@ -28,11 +29,18 @@ class _Tagged:
 class Tagging:
     """The operations on tags."""
 
-    def __init__(self, models: Models, configs: EndpointConfigs, endpoints: Endpoints) -> None:
+    def __init__(
+        self,
+        models: Models,
+        configs: EndpointConfigs,
+        endpoints: Endpoints,
+        compilation_jobs: CompilationJobs,
+    ) -> None:
         self._collections: dict[str, Collection[Any]] = {
             "model": models.records,
             "endpoint-config": configs.records,
             "endpoint": endpoints.records,
+            "compilation-job": compilation_jobs.records,
         }
 
     async def add(self, request: Document) -> Document:
@@ -77,7 +85,7 @@ class Tagging:
         if collection is None:
             raise UnsupportedError(
                 f"Windtunnel's local cloud does not offer tags on {text}: it has models, endpoint "
-                "configs and endpoints."
+                "configs, endpoints and compilation jobs."
             )
         record = collection.find(name)
         # The ARN of another region or account names another resource.

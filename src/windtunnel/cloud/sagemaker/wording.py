@@ -26,7 +26,12 @@ _AWS_REASONS: Mapping[Stage, str] = {
     "health check. Please check CloudWatch logs for this endpoint. ",
 }
 # What a sentence calls a resource, by the word in its ARN.
-_NOUNS = {"model": "model", "endpoint-config": "endpoint configuration", "endpoint": "endpoint"}
+_NOUNS = {
+    "model": "model",
+    "endpoint-config": "endpoint configuration",
+    "endpoint": "endpoint",
+    "compilation-job": "compilation job",
+}
 
 
 def not_found(kind: str, arn: str) -> NotFoundError:
@@ -45,6 +50,21 @@ def cannot_update(arn: str, status: Status) -> ConflictError:
         # "DeleteEndpoint is the only operation that can be performed on a failed endpoint."
         return ConflictError(f'Cannot update failed endpoint "{arn}": it can only be deleted.')
     return ConflictError(f'Cannot update in-progress endpoint "{arn}".')
+
+
+def name_taken(arn: str) -> ConflictError:
+    """Return the answer for a job whose name another job has, or had."""
+    return ConflictError(
+        "Job name must be unique within an AWS account and region, and a job with this name "
+        f"already exists ({arn})"
+    )
+
+
+def job_in_status(status: str) -> ConflictError:
+    """Return the answer for a job whose state does not allow what is asked."""
+    return ConflictError(
+        f"The request was rejected because the compilation job is in status {status}."
+    )
 
 
 def failed_start(variant_name: str, model_data_url: str | None, error: StartFailedError) -> str:

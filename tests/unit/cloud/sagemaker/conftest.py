@@ -9,9 +9,11 @@ from typing import Any, cast
 
 import pytest
 from tests.unit.cloud.sagemaker.scenario import until_answered
+from tests.workshops import IdleWorkshop
 
 from windtunnel.cloud.fleet.instance import Instance, InstanceSpec, StartFailedError
 from windtunnel.cloud.foundation.s3.client import S3Client
+from windtunnel.cloud.jobs.workshop import Workshop
 from windtunnel.cloud.router.routes import VariantRoute
 from windtunnel.cloud.sagemaker.service import SageMaker
 from windtunnel.cloud.store.store import Change, Put, Store
@@ -226,7 +228,13 @@ def open_rooms(tmp_path: Path) -> OpenRooms:
         if prepare is not None:
             prepare(fleet)
         sagemaker = SageMaker(
-            cast("Store", store), fleet, router, cast("S3Client", s3), clock, region="us-east-1"
+            cast("Store", store),
+            fleet,
+            router,
+            cast("S3Client", s3),
+            cast("Workshop", IdleWorkshop()),
+            clock,
+            region="us-east-1",
         )
         await sagemaker.resume()
         try:

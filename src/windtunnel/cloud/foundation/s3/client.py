@@ -11,6 +11,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+from xml.etree import ElementTree as ET
 
 from windtunnel.cloud.errors import UnavailableError
 from windtunnel.core import limits
@@ -48,6 +49,28 @@ class S3Client:
         answer = await self._ask("GET", f"/{quote(bucket, safe='')}?{wanted}")
         return answer is not None and b"<Contents>" in answer[1]
 
+    async def why_not_writable(self, bucket: str, key: str) -> str | None:
+        """Return S3's reason when an object could not be written, None when it could.
+
+        An upload is begun and given up: nothing of it can be seen.
+        """
+        target = f"/{quote(bucket, safe='')}/{quote(key, safe='/~')}"
+        status, body = await self._told("POST", f"{target}?uploads")
+        if status != http.HTTPStatus.OK:
+            return _element(body, "Message") or f"S3 answered {status}"
+        upload_id = quote(_element(body, "UploadId"), safe="")
+        await self._told("DELETE", f"{target}?uploadId={upload_id}")
+        return None
+
+    async def _told(self, method: str, target: str) -> tuple[int, bytes]:
+        """Return the status and body of an answer."""
+        try:
+            async with asyncio.timeout(limits.S3_QUESTION_TIMEOUT_S):
+                status, _, body = await self._exchange(method, target)
+        except (OSError, EOFError, ValueError) as error:
+            raise UnavailableError("The local S3 does not answer.") from error
+        return status, body
+
     async def _ask(self, method: str, target: str) -> tuple[http.client.HTTPMessage, bytes] | None:
         """Return the headers and body of an answer, None when what was asked for is not there."""
         try:
@@ -80,3 +103,12 @@ class S3Client:
             writer.close()
         status_line, _, rest = head.partition(b"\r\n")
         return int(status_line.split()[1]), http.client.parse_headers(io.BytesIO(rest)), body
+
+
+def _element(xml: bytes, name: str) -> str:
+    """Return the text of an element in one of S3's own answers, which is small and flat."""
+    try:
+        found = ET.fromstring(xml).find(f"{{*}}{name}")  # noqa: S314 - our own S3 wrote it
+    except ET.ParseError:
+        return ""
+    return "" if found is None else found.text or ""

@@ -1,0 +1,215 @@
+"""Where jobs are done: a folder, a log and the way from one S3 object to others.
+
+    output writable? -> model's archive -> compiler -> report and compiled archive in S3
+
+Rules: nothing is begun whose output could not be written; nothing is delivered before all of it is
+there; what a job leaves behind is its log, and what it delivered. Everything that reads or writes
+files of any size does so in a process of its own or in a thread.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import shutil
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from windtunnel.cloud.errors import UnavailableError
+from windtunnel.cloud.fleet import logs
+from windtunnel.cloud.fleet.downloads import ModelData
+from windtunnel.cloud.fleet.environment import base_environment
+from windtunnel.cloud.fleet.logs import Log
+from windtunnel.cloud.fleet.model_data import ModelDataError
+from windtunnel.cloud.foundation.s3.client import S3Client
+from windtunnel.cloud.jobs import compiler_process, places
+from windtunnel.cloud.jobs.compiler_process import CompilationFailedError, Event
+from windtunnel.cloud.jobs.records import CompilationJob, Product
+from windtunnel.core import limits
+from windtunnel.core.clock import Clock
+from windtunnel.core.home import Home
+from windtunnel.core.supervision import Supervisor
+
+logger = logging.getLogger(__name__)
+
+_DELIVER_STOP_GRACE_S = 2.0
+_ERROR_CHARACTERS_MAX = 300
+_REPORTS = ("json", "html")
+
+# Returns the one object of a URL as a file in a folder, waiting so long at most.
+Fetch = Callable[[str, float], Awaitable[ModelData]]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One job's folder and log, while it is being done."""
+
+    job: CompilationJob
+    folder: Path
+    log: Log
+
+    @property
+    def archive(self) -> Path:
+        """Where the compiler writes what it made."""
+        return self.folder / "compiled.tar.gz"
+
+    @property
+    def report(self) -> Path:
+        """Where the compiler writes what it tried."""
+        return self.folder / "report"
+
+
+class Workshop:
+    """Does the jobs of one home."""
+
+    def __init__(
+        self,
+        home: Home,
+        supervisor: Supervisor,
+        s3_socket: Path,
+        fetch: Fetch,
+        clock: Clock,
+        *,
+        program: Sequence[str] = compiler_process.PROGRAM,
+    ) -> None:
+        self._home = home
+        self._supervisor = supervisor
+        self._s3_socket = s3_socket
+        self._s3 = S3Client(s3_socket)
+        self._fetch = fetch
+        self._clock = clock
+        self._program = program
+        self._log_folder = home.logs / "compilations"
+
+    async def tidy(self) -> None:
+        """Remove what jobs of an earlier cloud were making; note the end of their logs."""
+        await asyncio.to_thread(self._tidy)
+
+    @contextlib.asynccontextmanager
+    async def bench(self, job: CompilationJob) -> AsyncIterator[Bench]:
+        """Hold a place for a job; afterwards all that is left of it is its log."""
+        folder = self._home.jobs / job.name.lower()
+        log = Log(self._log_folder / f"{job.name}.log")
+        done = asyncio.Event()
+        tending = asyncio.create_task(self._tend(log, done))
+        try:
+            await asyncio.to_thread(_make_anew, folder)
+            yield Bench(job, folder, log)
+        finally:
+            done.set()
+            await asyncio.wait({tending})
+            await asyncio.to_thread(self._put_away, log, folder)
+
+    def say(self, bench: Bench, text: str) -> None:
+        """Write a line into a job's log."""
+        bench.log.say(text, self._clock.now_s())
+
+    async def make(self, bench: Bench) -> Event:
+        """Have a job's archive compiled; raise `CompilationFailedError` with why it is not."""
+        request = bench.job.request
+        config = request["input_config"]
+        try:
+            await self._check_output(places.output_of(request))
+            self.say(bench, f"Fetching the model {config['s3_uri']}.")
+            data = await self._fetch(config["s3_uri"], limits.MODEL_DATA_TIMEOUT_S)
+        except ModelDataError as error:
+            raise CompilationFailedError(
+                "ClientError", f"InputConfig.S3Uri: {error.reason}"
+            ) from error
+        except UnavailableError as error:
+            raise CompilationFailedError("InternalError", error.message) from error
+        order = {
+            **places.order_of(request),
+            "archive": str(next(data.directory.iterdir())),
+            "output": str(bench.archive),
+            "report_dir": str(bench.report),
+            "cache_dir": str(self._home.compiled),
+        }
+        self.say(bench, f"Compiling it for {places.target_label(request['output_config'])}.")
+        made = await compiler_process.run(
+            self._supervisor,
+            self._program,
+            order,
+            bench.folder,
+            bench.log,
+            lambda text: self.say(bench, text),
+            home=self._home.path,
+        )
+        if not bench.archive.is_file():
+            raise CompilationFailedError("InternalError", "The compiler wrote no archive.")
+        self.say(bench, str(made.get("summary", "Compiled.")))
+        return made
+
+    async def deliver(self, bench: Bench, made: Event) -> Product:
+        """Put what a job made where it belongs: the archive last, so that it is never alone."""
+        output = places.output_of(bench.job.request)
+        reports = [
+            (output.report_key(suffix), bench.report / f"report.{suffix}") for suffix in _REPORTS
+        ]
+        files = [(key, path) for key, path in reports if path.is_file()]
+        digest = await self._put(output.bucket, [*files, (output.archive_key, bench.archive)])
+        self.say(bench, f"Delivered {output.url}.")
+        return Product(digest, made.get("derived_data_input_config"))
+
+    async def _check_output(self, output: places.Output) -> None:
+        # The longest key, so that none fails later.
+        reason = await self._s3.why_not_writable(output.bucket, output.report_key("json"))
+        if reason is not None:
+            raise CompilationFailedError(
+                "ClientError",
+                f"OutputConfig.S3OutputLocation cannot be written ({reason}), so that nothing was "
+                f"compiled: {output.url}",
+            )
+
+    async def _put(self, bucket: str, files: Sequence[tuple[str, Path]]) -> str:
+        """Have files delivered, in this order; return the digest of the last."""
+        words = [word for key, path in files for word in (key, str(path))]
+        process = await self._supervisor.start(
+            [
+                *(sys.executable, "-I", "-m", "windtunnel.cloud.jobs.deliver"),
+                *(f"--socket={self._s3_socket}", f"--bucket={bucket}", "--", *words),
+            ],
+            environment=base_environment(),
+            output=asyncio.subprocess.PIPE,
+            errors=asyncio.subprocess.PIPE,
+        )
+        try:
+            out, err = await process.communicate()
+        finally:
+            await self._supervisor.stop(process, _DELIVER_STOP_GRACE_S)
+        result: dict[str, str] = json.loads(out) if process.returncode == 0 else {}
+        if "digest" in result:
+            return result["digest"]
+        said = err.decode(errors="replace").strip()[-_ERROR_CHARACTERS_MAX:]
+        raise CompilationFailedError(
+            "InternalError", f"The output could not be delivered: {result.get('reason', said)}"
+        )
+
+    async def _tend(self, log: Log, done: asyncio.Event) -> None:
+        while not done.is_set():
+            await asyncio.to_thread(logs.tend, [log], self._clock.now_s())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limits.INSTANCE_LOG_CHECK_INTERVAL_S):
+                    await done.wait()
+
+    def _put_away(self, log: Log, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        log.finish(self._clock.now_s())
+        logs.prune(self._log_folder, limits.COMPILATION_LOG_COUNT_MAX)
+
+    def _tidy(self) -> None:
+        try:
+            shutil.rmtree(self._home.jobs, ignore_errors=True)
+            self._home.compiled.mkdir(parents=True, exist_ok=True)
+            self._log_folder.mkdir(parents=True, exist_ok=True)
+            logs.settle(self._log_folder)
+        except OSError:
+            # An untidy home serves all the same.
+            logger.exception("the home %s could not be tidied", self._home.path)
+
+
+def _make_anew(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "report").mkdir(parents=True, mode=0o700)
