@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -159,6 +160,25 @@ def test_stopping_a_job_kills_its_work_and_leaves_nothing_of_it(play: Play) -> N
         assert _are_gone(processes)
         assert await rooms.keys() == [INPUT]
         assert list(rooms.home.jobs.iterdir()) == []
+
+    play(story)
+
+
+def _oom_score(pid: int) -> int | None:
+    """Return how eagerly the kernel kills a process when memory runs out; Linux alone says so."""
+    path = Path(f"/proc/{pid}/oom_score_adj")
+    return int(path.read_text()) if path.exists() else None
+
+
+def test_a_compiler_yields_to_what_serves(play: Play) -> None:
+    """A job must cost no request its time, and when memory runs out nobody else's life."""
+
+    async def story(rooms: Rooms) -> None:
+        await rooms.create(act="hang")
+        compiler, _ = await rooms.hanging()
+
+        assert compiler.nice() > psutil.Process().nice()
+        assert _oom_score(compiler.pid) in (500, None)
 
     play(story)
 
