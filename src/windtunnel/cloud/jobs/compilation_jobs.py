@@ -25,8 +25,8 @@ from windtunnel.core.clock import Clock
 from windtunnel.core.home import ACCOUNT_ID
 
 _CUT_SHORT = (
-    "InternalError: The local cloud ended while the job was under way; nothing was delivered. "
-    "Create the job again under another name."
+    "InternalError: The local cloud ended while the job was under way. Create the job again, under "
+    "another name."
 )
 
 

@@ -1,8 +1,8 @@
 """One run of the compiler: a supervised process that is told by a file and says how it goes.
 
 `COMMAND… JOB_FILE`. The file is JSON: the model's archive, where to write the compiled one, its
-report and what may be kept for the next time, and what the request says. The process writes lines
-of JSON to stdout, and its log to stderr:
+report and what may be kept for the next time, the lease that whoever measures here holds, and what
+the request says. The process writes lines of JSON to stdout, and its log to stderr:
 
     {"event": "progress", "text": …, "done": 0.0 … 1.0}
     {"event": "completed", "derived_data_input_config": …, "engine": …, "summary": …}   the last
@@ -51,8 +51,6 @@ async def run(
     folder: Path,
     log: Log,
     on_progress: Callable[[str], None],
-    *,
-    home: Path,
 ) -> Event:
     """Run the compiler to its end and return its last word, or raise with why there is none.
 
@@ -62,8 +60,7 @@ async def run(
     job_file.write_text(json.dumps(order))
     process = await supervisor.start(
         [*program, str(job_file)],
-        # The home's measurement lease is the compiler's to take.
-        environment={**base_environment(), "WINDTUNNEL_HOME": str(home)},
+        environment=base_environment(),
         output=asyncio.subprocess.PIPE,
         errors=log.descriptor,
         directory=folder,

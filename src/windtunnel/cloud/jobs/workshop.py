@@ -126,6 +126,7 @@ class Workshop:
             "output": str(bench.archive),
             "report_dir": str(bench.report),
             "cache_dir": str(self._home.compiled),
+            "lease": str(self._home.measurement_lease),
         }
         self.say(bench, f"Compiling it for {places.target_label(request['output_config'])}.")
         made = await compiler_process.run(
@@ -135,7 +136,6 @@ class Workshop:
             bench.folder,
             bench.log,
             lambda text: self.say(bench, text),
-            home=self._home.path,
         )
         if not bench.archive.is_file():
             raise CompilationFailedError("InternalError", "The compiler wrote no archive.")
