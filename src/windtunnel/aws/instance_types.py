@@ -124,12 +124,6 @@ def _all() -> dict[str, InstanceType]:
     return types
 
 
-@cache
-def families() -> dict[str, str | None]:
-    """Return every family that hosts endpoints, such as `c5`, and its accelerator if it has one."""
-    return {name.split(".")[1]: known.accelerator for name, known in _all().items()}
-
-
 def find(name: str) -> InstanceType | None:
     """Return what is known of a type such as `ml.c5.xlarge`; None when nothing is."""
     return _all().get(name)

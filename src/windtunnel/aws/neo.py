@@ -1,7 +1,7 @@
 """SageMaker Neo's facts: what it compiles for, what it calls its output, which image serves that.
 
 Target devices are botocore's enumeration `TargetDevice`, which stopped at c6g and g4dn, and beside
-it `NEWER_TARGETS`: the families that host endpoints today, and `local`, this machine. An output is
+it `NEWER_TARGETS`: the families that came since, and `local`, this machine. An output is
 named after its model and its target: `model.tar.gz` for ml_c5 becomes `model-ml_c5.tar.gz`
 (listings in aws-samples' repositories), for a platform `…-LINUX_ARM64_NVIDIA.tar.gz` (the same of
 aws-panorama-samples).
@@ -14,19 +14,22 @@ says that they hold for every framework; read in November 2026.
 from collections.abc import Mapping
 from typing import Literal
 
-from windtunnel.aws import instance_types
-
 Processor = Literal["cpu", "gpu"]
 
 LOCAL = "local"
-# EC2 has it; SageMaker hosts no endpoint on it yet.
-_FAMILIES_TO_COME: Mapping[str, str | None] = {"m7g": None}
-_PREFIX = "ml_"
+# Families of general, compute and memory-optimised instances, and of those with NVIDIA's GPUs. Some
+# of them EC2 has and SageMaker hosts no endpoint on yet. What their processors can do is the
+# compiler's to know (`compiler/targets.py`).
+_CPU_FAMILIES = (
+    *("m4", "m5", "m5a", "m6a", "m6g", "m6gd", "m6i", "m6in", "m7a", "m7g", "m7i", "m8g", "m8i"),
+    *("c4", "c5", "c5a", "c6a", "c6g", "c6gn", "c6i", "c6in", "c7a", "c7g", "c7i", "c8g", "c8i"),
+    *("r5", "r5a", "r6a", "r6g", "r6i", "r7a", "r7g", "r7i", "r8g", "t3"),
+)
+_GPU_FAMILIES = ("p2", "p3", "p3dn", "p4d", "p4de", "p5", "g4dn", "g5", "g6", "g6e")
 # What Neo takes for a target and this project does not, by how its name begins, in words.
 _STRANGERS = (
     ("ml_inf", "AWS Inferentia, which only AWS's own compiler serves"),
     ("ml_trn", "AWS Trainium, which only AWS's own compiler serves"),
-    ("ml_dl", "Gaudi accelerators"),
     ("ml_eia", "Elastic Inference, which AWS ended in 2024"),
     ("lambda", "AWS Lambda"),
 )
@@ -71,17 +74,11 @@ _TENSORFLOW_REPOSITORY = "sagemaker-inference-tensorflow"
 _TENSORFLOW_1, _TENSORFLOW_2 = "1.15.3", "2.9.2"
 
 
-def _processors() -> dict[str, Processor]:
-    families = {**instance_types.families(), **_FAMILIES_TO_COME}
-    return {
-        f"{_PREFIX}{family}": "gpu" if accelerator == "GPU" else "cpu"
-        for family, accelerator in families.items()
-        if accelerator in (None, "GPU")
-    }
-
-
 # Every family that a model can be compiled for, and what computes there.
-PROCESSORS: Mapping[str, Processor] = _processors()
+PROCESSORS: Mapping[str, Processor] = {
+    **{f"ml_{family}": "cpu" for family in _CPU_FAMILIES},
+    **{f"ml_{family}": "gpu" for family in _GPU_FAMILIES},
+}
 # A named exception to botocore's enumeration: what the API takes besides.
 NEWER_TARGETS = (LOCAL, *PROCESSORS)
 

@@ -39,7 +39,7 @@ operation that is not in a table is refused likewise.
 _BESIDES = {
     "sagemaker": "images other than <registry>/tensorflow-inference, those that compilation jobs "
     "name and local/command; model data that is not in S3; compilation for edge devices, Lambda, "
-    "Inferentia, Trainium, Gaudi and Elastic Inference; tags on what is neither model nor endpoint "
+    "Inferentia, Trainium and Elastic Inference; tags on what is neither model nor endpoint "
     "config nor endpoint nor compilation job",
     "s3": "encryption other than `AES256` and `aws:kms` without a key named (which are taken; "
     "nothing is encrypted), versions, checksums by XXHASH",

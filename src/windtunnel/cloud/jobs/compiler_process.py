@@ -41,7 +41,13 @@ class CompilationFailedError(Exception):
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(f"{kind}: {reason}")
-        self.failure_reason = f"{kind}: {reason}"
+        self.kind = kind
+        self.reason = reason
+
+    @property
+    def failure_reason(self) -> str:
+        """What the job's description says."""
+        return f"{self.kind}: {self.reason}"
 
 
 async def run(
@@ -60,7 +66,8 @@ async def run(
     job_file.write_text(json.dumps(order))
     process = await supervisor.start(
         [*program, str(job_file)],
-        environment=base_environment(),
+        # What it unpacks and makes on the way goes with the job's folder, however it ends.
+        environment={**base_environment(), "TMPDIR": str(folder)},
         output=asyncio.subprocess.PIPE,
         errors=log.descriptor,
         directory=folder,

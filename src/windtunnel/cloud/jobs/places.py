@@ -4,6 +4,7 @@ Pure: a request in, addresses out, or the refusal of what is not offered. What a
 can do is the compiler's business.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,8 +126,20 @@ def order_of(request: Document) -> dict[str, Any]:
         "data_input_config": config.get("data_input_config"),
         "target": output_config.get("target_device") or _told(output_config["target_platform"]),
         "compiler_options": output_config.get("compiler_options"),
-        "calibration": None,
     }
+
+
+def calibration_url(request: Document) -> str | None:
+    """Return where a job's CompilerOptions say that its calibration data is.
+
+    What else they say, and whether it is any sense, is the compiler's business.
+    """
+    try:
+        options = json.loads(request["output_config"].get("compiler_options") or "{}")
+    except (ValueError, RecursionError):
+        return None
+    url = options.get("calibration") if isinstance(options, dict) else None
+    return url if isinstance(url, str) else None
 
 
 def _told(platform: Document) -> dict[str, str | None]:

@@ -51,6 +51,11 @@ class Bench:
     log: Log
 
     @property
+    def output(self) -> places.Output:
+        """Where what is made is delivered to."""
+        return places.output_of(self.job.request)
+
+    @property
     def archive(self) -> Path:
         """Where the compiler writes what it made."""
         return self.folder / "compiled.tar.gz"
@@ -59,6 +64,11 @@ class Bench:
     def report(self) -> Path:
         """Where the compiler writes what it tried."""
         return self.folder / "report"
+
+    def reports(self) -> list[tuple[str, Path]]:
+        """Return the reports that there are, each with its key in S3."""
+        files = ((suffix, self.report / f"report.{suffix}") for suffix in _REPORTS)
+        return [(self.output.report_key(suffix), path) for suffix, path in files if path.is_file()]
 
 
 class Workshop:
@@ -109,34 +119,42 @@ class Workshop:
     async def make(self, bench: Bench) -> Event:
         """Have a job's archive compiled; raise `CompilationFailedError` with why it is not."""
         request = bench.job.request
-        config = request["input_config"]
         try:
-            await self._check_output(places.output_of(request))
-            self.say(bench, f"Fetching the model {config['s3_uri']}.")
-            data = await self._fetch(config["s3_uri"], limits.MODEL_DATA_TIMEOUT_S)
-        except ModelDataError as error:
-            raise CompilationFailedError(
-                "ClientError", f"InputConfig.S3Uri: {error.reason}"
-            ) from error
+            await self._check_output(bench.output)
         except UnavailableError as error:
             raise CompilationFailedError("InternalError", error.message) from error
+        url, calibration_url = request["input_config"]["s3_uri"], places.calibration_url(request)
+        archive = await self._fetched(bench, "InputConfig.S3Uri", url)
+        calibration = None
+        if calibration_url is not None:
+            member = "CompilerOptions calibration"
+            calibration = await self._fetched(bench, member, calibration_url)
         order = {
             **places.order_of(request),
-            "archive": str(next(data.directory.iterdir())),
+            "archive": archive,
+            "calibration": calibration,
             "output": str(bench.archive),
             "report_dir": str(bench.report),
             "cache_dir": str(self._home.compiled),
             "lease": str(self._home.measurement_lease),
         }
         self.say(bench, f"Compiling it for {places.target_label(request['output_config'])}.")
-        made = await compiler_process.run(
-            self._supervisor,
-            self._program,
-            order,
-            bench.folder,
-            bench.log,
-            lambda text: self.say(bench, text),
-        )
+        try:
+            made = await compiler_process.run(
+                self._supervisor,
+                self._program,
+                order,
+                bench.folder,
+                bench.log,
+                lambda text: self.say(bench, text),
+            )
+        except CompilationFailedError as error:
+            # A compiler that measured, and found nothing worth having, has written what it found.
+            if reports := bench.reports():
+                await self._put(bench.output, reports)
+                where = f"The report is s3://{bench.output.bucket}/{reports[0][0]}."
+                raise CompilationFailedError(error.kind, f"{error.reason} {where}") from error
+            raise
         if not bench.archive.is_file():
             raise CompilationFailedError("InternalError", "The compiler wrote no archive.")
         self.say(bench, str(made.get("summary", "Compiled.")))
@@ -144,12 +162,8 @@ class Workshop:
 
     async def deliver(self, bench: Bench, made: Event) -> Product:
         """Put what a job made where it belongs: the archive last, so that it is never alone."""
-        output = places.output_of(bench.job.request)
-        reports = [
-            (output.report_key(suffix), bench.report / f"report.{suffix}") for suffix in _REPORTS
-        ]
-        files = [(key, path) for key, path in reports if path.is_file()]
-        digest = await self._put(output.bucket, [*files, (output.archive_key, bench.archive)])
+        output = bench.output
+        digest = await self._put(output, [*bench.reports(), (output.archive_key, bench.archive)])
         self.say(bench, f"Delivered {output.url}.")
         return Product(digest, made.get("derived_data_input_config"))
 
@@ -163,13 +177,22 @@ class Workshop:
                 f"compiled: {output.url}",
             )
 
-    async def _put(self, bucket: str, files: Sequence[tuple[str, Path]]) -> str:
+    async def _fetched(self, bench: Bench, member: str, url: str) -> str:
+        """Return the path of what a member of the request says is in S3."""
+        self.say(bench, f"Fetching {url}.")
+        try:
+            data = await self._fetch(url, limits.MODEL_DATA_TIMEOUT_S)
+        except ModelDataError as error:
+            raise CompilationFailedError("ClientError", f"{member}: {error.reason}") from error
+        return str(next(data.directory.iterdir()))
+
+    async def _put(self, output: places.Output, files: Sequence[tuple[str, Path]]) -> str:
         """Have files delivered, in this order; return the digest of the last."""
         words = [word for key, path in files for word in (key, str(path))]
         process = await self._supervisor.start(
             [
                 *(sys.executable, "-I", "-m", "windtunnel.cloud.jobs.deliver"),
-                *(f"--socket={self._s3_socket}", f"--bucket={bucket}", "--", *words),
+                *(f"--socket={self._s3_socket}", f"--bucket={output.bucket}", "--", *words),
             ],
             environment=base_environment(),
             output=asyncio.subprocess.PIPE,

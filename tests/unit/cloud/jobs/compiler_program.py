@@ -28,8 +28,9 @@ def complete(order: dict[str, Any], job_file: str) -> None:
     with tarfile.open(order["output"], "w:gz") as archive:
         archive.add(job_file, "order.json")
         archive.add(order["archive"], "model")
-    for suffix in ("json", "html"):
-        (Path(order["report_dir"]) / f"report.{suffix}").write_text(f"a report in {suffix}")
+        if order["calibration"] is not None:
+            archive.add(order["calibration"], "calibration")
+    write_reports(order)
     say(
         event="completed",
         output=order["output"],
@@ -37,6 +38,12 @@ def complete(order: dict[str, Any], job_file: str) -> None:
         engine="openvino",
         summary="Twice as fast.",
     )
+
+
+def write_reports(order: dict[str, Any]) -> None:
+    """Write what was tried."""
+    for suffix in ("json", "html"):
+        (Path(order["report_dir"]) / f"report.{suffix}").write_text(f"a report in {suffix}")
 
 
 def main() -> int:
@@ -54,6 +61,10 @@ def main() -> int:
         case "complete":
             sys.stdout.write("a library that prints\n")
             complete(order, job_file)
+        case "find-nothing":
+            write_reports(order)
+            say(event="failed", kind="ClientError", reason="Nothing beats TensorFlow.")
+            return 1
         case "fail":
             say(event="failed", kind="ClientError", reason="The model has no input x: it has y.")
             return 1

@@ -64,7 +64,14 @@ class Rooms:
         keys = (listing + uploads).split(b"<Key>")[1:]
         return [key.partition(b"</Key>")[0].decode() for key in keys]
 
-    async def create(self, name: str = "job", act: str = "complete", **more: Any) -> str:
+    async def create(
+        self,
+        name: str = "job",
+        act: str = "complete",
+        *,
+        calibration: str | None = None,
+        **more: Any,
+    ) -> str:
         """Create a job whose compiler does as it is told; return its ARN."""
         options = {
             "act": act,
@@ -72,6 +79,8 @@ class Rooms:
             "pids": str(self.pids),
             "until": str(self.until),
         }
+        if calibration is not None:
+            options["calibration"] = calibration
         request: dict[str, Any] = {
             "compilation_job_name": name,
             "role_arn": "arn:aws:iam::000000000000:role/any",

@@ -70,9 +70,49 @@ def test_the_compiler_is_told_what_was_asked(play: Play) -> None:
         assert order["target"] == {"os": "LINUX", "arch": "X86_64", "accelerator": None}
         assert json.loads(order["compiler_options"])["act"] == "complete"
         assert order["calibration"] is None
+        assert Path(order["output"]).parent == rooms.home.jobs / "job"
         assert order["cache_dir"] == str(rooms.home.compiled)
         assert order["lease"] == str(rooms.home.measurement_lease)
         assert (await rooms.s3("GET", f"/bucket/{INPUT}"))[1] == model
+
+    play(story)
+
+
+def test_calibration_data_is_brought_to_the_compiler(play: Play) -> None:
+    """int8 needs samples, and they are in S3 as all else is."""
+
+    async def story(rooms: Rooms) -> None:
+        await rooms.s3("PUT", "/bucket/in/samples.npz", b"samples")
+        await rooms.create(calibration="s3://bucket/in/samples.npz")
+        await rooms.settled()
+        _, made = await rooms.s3("GET", "/bucket/out/model-ml_c5.tar.gz")
+        with tarfile.open(fileobj=io.BytesIO(made)) as archive:
+            samples = archive.extractfile("calibration").read()  # type: ignore[union-attr]
+        await rooms.create("missing", calibration="s3://bucket/in/none.npz")
+        told = await rooms.settled("missing")
+
+        assert samples == b"samples"
+        assert told["failure_reason"] == (
+            "ClientError: CompilerOptions calibration: There is no object at "
+            "s3://bucket/in/none.npz."
+        )
+
+    play(story)
+
+
+def test_a_compiler_that_found_nothing_better_shows_what_it_measured(play: Play) -> None:
+    """People want to see why, and the figures that took a minute."""
+
+    async def story(rooms: Rooms) -> None:
+        await rooms.create(act="find-nothing")
+        told = await rooms.settled()
+
+        assert told["compilation_job_status"] == "FAILED"
+        assert told["failure_reason"] == (
+            "ClientError: Nothing beats TensorFlow. "
+            "The report is s3://bucket/out/model-ml_c5.report.json."
+        )
+        assert await rooms.keys() == [INPUT, *OUTPUT[:2]]
 
     play(story)
 

@@ -84,6 +84,26 @@ def test_what_is_not_compiled_for_is_named_with_what_is(target: dict[str, Any], 
 
 
 @pytest.mark.parametrize(
+    ("options", "url"),
+    [
+        (None, None),
+        ("{}", None),
+        ('{"calibration": "s3://b/k"}', "s3://b/k"),
+        ('{"calibration": 5}', None),
+        ("[1]", None),
+        ("{'mcpu': 'skylake-avx512'}", None),
+    ],
+)
+def test_only_calibration_data_is_read_out_of_compiler_options(
+    options: str | None, url: str | None
+) -> None:
+    """AWS's own example of CompilerOptions is no JSON: the compiler says so, with a reason."""
+    request = _request(target_device="ml_c5", compiler_options=options)
+
+    assert places.calibration_url(request) == url
+
+
+@pytest.mark.parametrize(
     ("request_", "words"),
     [
         (_request(), "Exactly one of TargetDevice and TargetPlatform"),
