@@ -481,6 +481,30 @@ def test_a_command_directory_cannot_shadow_what_the_keeper_imports(
     assert asyncio.run(story()) == 0
 
 
+def test_errors_can_go_elsewhere_than_answers(
+    runner: asyncio.Runner, generation: str, tmp_path: Path
+) -> None:
+    """A program whose answer is read must not mix its log into it."""
+
+    async def scenario() -> bytes:
+        supervisor = Supervisor(generation)
+        program = "import sys; sys.stdout.write('answer'); sys.stderr.write('log')"
+        with (tmp_path / "log").open("wb") as log:
+            process = await supervisor.start(
+                [sys.executable, "-S", "-c", program],
+                environment=os.environ,
+                output=asyncio.subprocess.PIPE,
+                errors=log,
+            )
+        answer, _ = await process.communicate()
+        await supervisor.stop_all(1.0)
+        supervisor.close()
+        return answer
+
+    assert runner.run(scenario()) == b"answer"
+    assert (tmp_path / "log").read_text() == "log"
+
+
 def test_starting_from_another_thread_is_refused(generation: str) -> None:
     """The parent-death signal would come when that thread ends, not when `up` does."""
     supervisor = Supervisor(generation)
