@@ -99,8 +99,9 @@ def _yield_to_what_serves(pid: int) -> None:
 
 
 async def _listen(stdout: asyncio.StreamReader, on_progress: Callable[[str], None]) -> Event:
-    """Pass on how it goes; return what was said last, nothing for what was no message."""
+    """Pass on how it goes, each thing once; return what was said last."""
     last: Event = {}
+    text: object = None
     while True:
         try:
             line = await stdout.readline()
@@ -113,8 +114,9 @@ async def _listen(stdout: asyncio.StreamReader, on_progress: Callable[[str], Non
         if not isinstance(said, dict):
             continue
         last = said
-        if said.get("event") == "progress":
-            on_progress(f"{float(said.get('done', 0.0)):.0%} {said.get('text')}")
+        if said.get("event") == "progress" and said.get("text") != text:
+            text = said.get("text")
+            on_progress(f"{float(said.get('done', 0.0)):.0%} {text}")
 
 
 def _obituary(status: int, log: Log) -> str:

@@ -24,7 +24,8 @@ def say(**message: Any) -> None:
 
 def complete(order: dict[str, Any], job_file: str) -> None:
     """Make an archive of the order and a report."""
-    say(event="progress", text="Measured.", done=0.5)
+    for done in (0.5, 0.6):
+        say(event="progress", text="Measuring.", done=done)
     with tarfile.open(order["output"], "w:gz") as archive:
         archive.add(job_file, "order.json")
         archive.add(order["archive"], "model")
