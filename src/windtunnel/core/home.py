@@ -59,7 +59,6 @@ class Home:
         self.compilations = self.cache / "compilations"
         # What compilation jobs are making.
         self.jobs = path / "jobs"
-        self.compiled = self.compilations
         self.aws_config = path / "aws" / "config"
         self.aws_credentials = path / "aws" / "credentials"
         # The proxy's certificate authority; the key never leaves this directory.

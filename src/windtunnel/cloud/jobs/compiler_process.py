@@ -71,6 +71,7 @@ async def run(
         output=asyncio.subprocess.PIPE,
         errors=log.descriptor,
         directory=folder,
+        line_bytes_max=limits.COMPILE_EVENT_BYTES_MAX,
     )
     _yield_to_what_serves(process.pid)
     try:

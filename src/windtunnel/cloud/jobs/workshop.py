@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 
 _DELIVER_STOP_GRACE_S = 2.0
 _ERROR_CHARACTERS_MAX = 300
+# A FailureReason has 1,024 characters (botocore), and begins with the kind of failure.
+_REASON_CHARACTERS = 1000
 _REPORTS = ("json", "html")
 
 # Returns the one object of a URL as a file in a folder, waiting so long at most.
@@ -135,7 +137,7 @@ class Workshop:
             "calibration": calibration,
             "output": str(bench.archive),
             "report_dir": str(bench.report),
-            "cache_dir": str(self._home.compiled),
+            "cache_dir": str(self._home.compilations),
             "lease": str(self._home.measurement_lease),
         }
         self.say(bench, f"Compiling it for {places.target_label(request['output_config'])}.")
@@ -152,8 +154,9 @@ class Workshop:
             # A compiler that measured, and found nothing worth having, has written what it found.
             if reports := bench.reports():
                 await self._put(bench.output, reports)
-                where = f"The report is s3://{bench.output.bucket}/{reports[0][0]}."
-                raise CompilationFailedError(error.kind, f"{error.reason} {where}") from error
+                where = f" The report is s3://{bench.output.bucket}/{reports[0][0]}."
+                told = error.reason[: max(0, _REASON_CHARACTERS - len(where))]
+                raise CompilationFailedError(error.kind, told + where) from error
             raise
         if not bench.archive.is_file():
             raise CompilationFailedError("InternalError", "The compiler wrote no archive.")
@@ -225,7 +228,7 @@ class Workshop:
     def _tidy(self) -> None:
         try:
             shutil.rmtree(self._home.jobs, ignore_errors=True)
-            self._home.compiled.mkdir(parents=True, exist_ok=True)
+            self._home.compilations.mkdir(parents=True, exist_ok=True)
             self._log_folder.mkdir(parents=True, exist_ok=True)
             logs.settle(self._log_folder)
         except OSError:

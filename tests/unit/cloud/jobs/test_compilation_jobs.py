@@ -71,7 +71,7 @@ def test_the_compiler_is_told_what_was_asked(play: Play) -> None:
         assert json.loads(order["compiler_options"])["act"] == "complete"
         assert order["calibration"] is None
         assert Path(order["output"]).parent == rooms.home.jobs / "job"
-        assert order["cache_dir"] == str(rooms.home.compiled)
+        assert order["cache_dir"] == str(rooms.home.compilations)
         assert order["lease"] == str(rooms.home.measurement_lease)
         assert (await rooms.s3("GET", f"/bucket/{INPUT}"))[1] == model
 

@@ -9,6 +9,7 @@ from windtunnel.cloud.errors import InvalidError, UnsupportedError
 from windtunnel.cloud.fleet.images import image_kind
 from windtunnel.cloud.gateway.shapes import load_service
 from windtunnel.cloud.jobs import places
+from windtunnel.compiler.targets import Kind, parse_target
 
 
 def _request(
@@ -117,6 +118,14 @@ def test_a_request_that_contradicts_itself_is_refused(request_: dict[str, Any], 
     """The sentence names the member that is wrong."""
     with pytest.raises(InvalidError, match=words):
         places.check(request_)
+
+
+@pytest.mark.parametrize("target", neo.NEWER_TARGETS)
+def test_every_target_that_is_taken_is_one_that_the_compiler_knows(target: str) -> None:
+    """A job must not wait for its turn to hear that its target is unknown."""
+    kind = parse_target(target, frozenset()).kind
+
+    assert (kind is Kind.GPU) == (neo.processor_of(target) == "gpu")
 
 
 def test_every_target_of_awss_is_offered_or_named_for_what_it_is() -> None:
