@@ -224,7 +224,7 @@ def play(client: Client, cloud: CloudProcess, models: Path, user: Path) -> str:
     found = {str(f.relative_to(user)): f.read_text() for f in (user / ".aws").rglob("*")}
     if found != DECOY_FILES:
         raise ClientError(f"the user's own AWS files have become {found}")
-    steps = len(re.findall(rb"^[-!]*ok: ", client.log.read_bytes(), re.MULTILINE))
+    steps = len(re.findall(rb"^[-.?!]*ok: ", client.log.read_bytes(), re.MULTILINE))
     built = f", built in {built_s - begin_s:.0f} s" if is_new else ""
     return f"{steps:2} steps in {time.monotonic() - built_s:.0f} s{built}"
 

@@ -37,7 +37,7 @@ refuse() {
 # eventually COMMAND...: metrics and logs arrive a moment after what they record.
 eventually() {
     local tries
-    for tries in $(seq 30); do
+    for tries in $(seq "${patience:-30}"); do
         "$@" && return
         sleep 1
     done
@@ -256,6 +256,63 @@ test_own_metric() {
         --query 'Datapoints[].Maximum')" = 12.5 ]
 }
 
+compile() {
+    local job=$name-compiled input output create
+    input="{\"S3Uri\": \"s3://$bucket/model.tar.gz\", \"Framework\": \"TENSORFLOW\",
+        \"DataInputConfig\": \"{\\\"x\\\": [3]}\"}"
+    output=S3OutputLocation=s3://$bucket/compiled,TargetDevice
+    create="aws sagemaker create-compilation-job --role-arn $role
+        --stopping-condition MaxRuntimeInSeconds=300"
+    refuse "does not compile for TargetDevice deeplens" $create --compilation-job-name $job \
+        --input-config "$input" --output-config "$output=deeplens"
+    $create --compilation-job-name $job --input-config "$input" --output-config "$output=ml_g4dn" \
+        >"$work/said"
+    refuse ResourceInUse $create --compilation-job-name $job --input-config "$input" \
+        --output-config "$output=ml_g4dn"
+    # AWS has no waiter for these jobs.
+    patience=150 eventually has_ended $job
+    expect "COMPLETED		s3://$bucket/compiled/model-ml_g4dn.tar.gz" aws sagemaker \
+        describe-compilation-job --compilation-job-name $job \
+        --query '[CompilationJobStatus, FailureReason, ModelArtifacts.S3ModelArtifacts]'
+    expect $job aws sagemaker list-compilation-jobs --name-contains $name \
+        --status-equals COMPLETED --query 'CompilationJobSummaries[].CompilationJobName'
+    aws s3 ls "s3://$bucket/compiled/" >"$work/listed"
+    grep -q " model-ml_g4dn.report.html$" "$work/listed"
+    expect /aws/sagemaker/CompilationJobs aws logs describe-log-groups \
+        --log-group-name-prefix /aws/sagemaker/Comp --query 'logGroups[].logGroupName'
+    [ -n "$(aws logs get-log-events --log-group-name /aws/sagemaker/CompilationJobs \
+        --log-stream-name $job --query 'events[].message')" ] || fail "the job's log is empty"
+    refuse "in status COMPLETED" aws sagemaker stop-compilation-job --compilation-job-name $job
+    echo "ok: aws sagemaker create-compilation-job, describe-*, list-*, stop-*"
+
+    aws sagemaker create-model --model-name $job --execution-role-arn "$role" \
+        --primary-container "$(aws sagemaker describe-compilation-job \
+            --compilation-job-name $job --output json \
+            --query '{Image: InferenceImage, ModelDataUrl: ModelArtifacts.S3ModelArtifacts}')" \
+        >"$work/said"
+    variant="VariantName=AllTraffic,ModelName=$job,InstanceType=ml.g4dn.xlarge"
+    aws sagemaker create-endpoint-config --endpoint-config-name $job \
+        --production-variants "$variant,InitialInstanceCount=1" >"$work/said"
+    aws sagemaker create-endpoint --endpoint-name $job --endpoint-config-name $job >"$work/said"
+    aws sagemaker wait endpoint-in-service --endpoint-name $job
+    aws sagemaker-runtime invoke-endpoint --endpoint-name $job --content-type application/json \
+        --body '{"instances": [1.0, 2.0, 5.0]}' "$work/answer" >"$work/said"
+    tr -d ' \n' <"$work/answer" | grep -qF '{"predictions":[2.5,3.0,4.5]}' ||
+        fail "the compiled model's answer is $(cat "$work/answer")"
+    aws sagemaker delete-endpoint --endpoint-name $job
+    aws sagemaker wait endpoint-deleted --endpoint-name $job
+    aws sagemaker delete-endpoint-config --endpoint-config-name $job
+    aws sagemaker delete-model --model-name $job
+    aws sagemaker delete-compilation-job --compilation-job-name $job
+    refuse ResourceNotFound aws sagemaker describe-compilation-job --compilation-job-name $job
+    echo "ok: aws sagemaker create-model, create-endpoint of what was compiled"
+}
+
+has_ended() {
+    [[ $(aws sagemaker describe-compilation-job --compilation-job-name "$1" \
+        --query CompilationJobStatus) =~ ^(COMPLETED|FAILED|STOPPED)$ ]]
+}
+
 delete() {
     aws sagemaker delete-endpoint --endpoint-name $name
     aws sagemaker wait endpoint-deleted --endpoint-name $name
@@ -280,4 +337,5 @@ invoke
 update
 logs
 cloudwatch
+compile
 delete

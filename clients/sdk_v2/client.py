@@ -90,6 +90,7 @@ def main(archive: str) -> None:
 
     play_entry_point(model_data, role)
     play_many_models(archive, session, role)
+    play_compile(model_data, bucket, role)
 
 
 def play_entry_point(model_data: str, role: str) -> None:
@@ -138,6 +139,39 @@ def play_many_models(archive: str, session: sagemaker.Session, role: str) -> Non
     predictor.delete_model()
     predictor.delete_endpoint(delete_endpoint_config=True)
     check_gone(predictor)
+
+
+def play_compile(model_data: str, bucket: str, role: str) -> None:
+    """Compile the model for a CPU and a GPU family, as the workshop does with Neo, and deploy it.
+
+    The shape that it is compiled for is smaller than the pictures that it is then sent: so are the
+    workshop's 224 and 256.
+    """
+    for family, instance_type in (("ml_c5", "ml.c5.xlarge"), ("ml_g4dn", "ml.g4dn.16xlarge")):
+        name = f"sdk-v2-{family.replace('_', '-')}"
+        model = Model(model_data=model_data, role=role, framework_version="2.9")
+        compiled = model.compile(
+            target_instance_family=family,
+            input_shape={"inputs": [1, 6, 6, 3]},
+            output_path=f"s3://{bucket}/compiled",
+            job_name=name,
+            framework="tensorflow",
+            framework_version="2.9",
+            role=role,
+        )
+        job = boto3.client("sagemaker").describe_compilation_job(CompilationJobName=name)
+        assert job["CompilationJobStatus"] == "COMPLETED", job
+        assert compiled.image_uri == job["InferenceImage"], compiled.image_uri
+        stem = pathlib.PurePosixPath(model_data).name.removesuffix(".tar.gz")
+        assert compiled.model_data == f"s3://{bucket}/compiled/{stem}-{family}.tar.gz", job
+        print(f"ok: compile: {compiled.image_uri}")
+
+        predictor = compiled.deploy(initial_instance_count=1, instance_type=instance_type)
+        check_answers(predictor)
+        print(f"ok: deploy: compiled for {family}, with larger pictures")
+        predictor.delete_model()
+        predictor.delete_endpoint(delete_endpoint_config=True)
+        check_gone(predictor)
 
 
 def describe(predictor: Predictor) -> dict[str, object]:

@@ -11,12 +11,15 @@ from botocore.exceptions import ClientError
 from sagemaker.core import image_uris
 from sagemaker.core.deserializers import JSONDeserializer
 from sagemaker.core.helper.session_helper import Session, get_execution_role
-from sagemaker.core.resources import Endpoint, EndpointConfig, Model
+from sagemaker.core.resources import CompilationJob, Endpoint, EndpointConfig, Model
 from sagemaker.core.serializers import JSONSerializer
 from sagemaker.core.shapes import (
     ContainerDefinition,
     DesiredWeightAndCapacity,
+    InputConfig,
+    OutputConfig,
     ProductionVariant,
+    StoppingCondition,
     Tag,
 )
 from sagemaker.serve import ModelBuilder
@@ -44,6 +47,7 @@ def main(archive: str) -> None:
 
     by_model_builder(image, model_data)
     by_resources(image, model_data, role)
+    by_compilation(model_data, f"s3://{bucket}/compiled", role)
 
 
 def by_model_builder(image: str, model_data: str) -> None:
@@ -134,6 +138,41 @@ def by_resources(image: str, model_data: str, role: str) -> None:
     else:
         raise AssertionError("The model is still there.")
     print("ok: delete, and gone")
+
+
+def by_compilation(model_data: str, output: str, role: str) -> None:
+    """Compile the model for a family that AWS's own list of targets lacks, and deploy that."""
+    name = "sdk-v3-compiled"
+    job = CompilationJob.create(
+        compilation_job_name=name,
+        role_arn=role,
+        input_config=InputConfig(
+            s3_uri=model_data, data_input_config='{"x": [3]}', framework="TENSORFLOW"
+        ),
+        output_config=OutputConfig(s3_output_location=output, target_device="ml_c6i"),
+        stopping_condition=StoppingCondition(max_runtime_in_seconds=300),
+    )
+    job.wait(poll=1, timeout=300)
+    assert job.compilation_job_status == "COMPLETED", job
+    found = CompilationJob.get_all(name_contains="sdk-v3", status_equals="COMPLETED")
+    assert [each.compilation_job_name for each in found] == [name]
+    print(f"ok: CompilationJob.create, wait, get_all: {job.model_artifacts.s3_model_artifacts}")
+
+    container = ContainerDefinition(
+        image=job.inference_image, model_data_url=job.model_artifacts.s3_model_artifacts
+    )
+    model = Model.create(model_name=name, primary_container=container, execution_role_arn=role)
+    config = EndpointConfig.create(
+        endpoint_config_name=name, production_variants=[variant(name, 1.0)]
+    )
+    endpoint = Endpoint.create(endpoint_name=name, endpoint_config_name=name)
+    endpoint.wait_for_status("InService", poll=1, timeout=120)
+    assert ask(endpoint) == [2.5, 3.0, 4.5]
+    endpoint.delete()
+    endpoint.wait_for_delete(poll=1)
+    for each in (config, model, job):
+        each.delete()
+    print("ok: invoke what was compiled, delete")
 
 
 def variant(name: str, weight: float) -> ProductionVariant:
