@@ -164,7 +164,10 @@ def _onnx(source: Any, directory: Path) -> Callable[[np.ndarray], np.ndarray]:
 
     path = directory / "unet.onnx"
     names = source.to_onnx(path)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    # Threads that wait by spinning would take the cores of whoever's turn is next.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return lambda pixels: np.asarray(session.run([names["outputs"]], {names["inputs"]: pixels})[0])
 
 
