@@ -5,6 +5,7 @@
 """
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +81,8 @@ def _row(found: Findings, candidate: Candidate) -> dict[str, Any]:
         "name": candidate.name,
         "precision": candidate.manifest.precision,
         "floats": candidate.manifest.floats,
-        "score": candidate.score,
+        # JSON has no word for what is not finite.
+        "score": candidate.score if math.isfinite(candidate.score) else None,
         "tolerance": tolerance,
         "is_right": candidate.score >= tolerance,
         **_speeds(found, candidate.name),
@@ -205,7 +207,7 @@ def _latency_row(row: Mapping[str, Any], report: Mapping[str, Any], longest: flo
     kind = "base" if is_base else "" if row["is_right"] else "wrong"
     if row["name"] == report["chosen"]:
         kind = "chosen"
-    score = "" if is_base else f"{row['score']:.4f}"
+    score = "" if is_base else "no answer" if row["score"] is None else f"{row['score']:.4f}"
     tolerance = "" if is_base else f"{row['tolerance']:g}"
     if "p50_ms" not in row:
         cells = ["", "not timed", "", "", ""]

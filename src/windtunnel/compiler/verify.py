@@ -2,7 +2,8 @@
 
     mask       one channel of values from 0 to 1, as a segmentation gives: the intersection over
                union of what is above 0.4, in the mean of the samples. 0.4 is the threshold of the
-               workshop's notebook
+               workshop's notebook. Where it leaves the samples' masks empty, or full, two masks
+               agree whatever is in them: such answers are compared as all else is
     relative   all else: 1 less the root mean square of the difference, against that of the answer
     own        the user's metric
 
@@ -65,7 +66,7 @@ def choose_measure(
                     f"The model's own answer {name} to a sample is not finite: nothing can be"
                     " compared with it. Give samples of your own (calibration)."
                 )
-    if all(map(_is_mask, expected)):
+    if all(map(_is_mask, expected)) and _say_something(expected):
         return Measure(MASK, _mask_iou, {**TOLERANCES[MASK], **tolerance})
     return Measure(RELATIVE, _closeness, {**TOLERANCES[RELATIVE], **tolerance})
 
@@ -82,12 +83,20 @@ def _is_mask(answer: Tensors) -> bool:
     )
 
 
+def _say_something(masks: Sequence[Tensors]) -> bool:
+    """Whether masks have both sides of the threshold: of others, any nonsense has the same."""
+    sides = [value > THRESHOLD for mask in masks for value in map(_floats, mask.values())]
+    return any(map(np.any, sides)) and not all(map(np.all, sides))
+
+
 def _floats(value: npt.NDArray[np.generic]) -> npt.NDArray[np.floating]:
     return cast("npt.NDArray[np.floating]", value)
 
 
 def _mask_iou(expected: Tensors, got: Tensors) -> float:
     ((name, value),) = expected.items()
+    if got[name].shape != value.shape or not np.isfinite(_floats(got[name])).all():
+        return -np.inf
     here, there = _floats(value) > THRESHOLD, _floats(got[name]) > THRESHOLD
     union = int(np.count_nonzero(here | there))
     # Two empty masks are the same mask.
@@ -119,14 +128,14 @@ def load_metric(spec: str, directory: Path) -> Metric:
     try:
         found.loader.exec_module(module)
         function = getattr(module, name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # It is the user's code.
         raise CompileError(f"The metric {spec} cannot be loaded: {error!r}.") from error
 
     def metric(expected: Tensors, got: Tensors) -> float:
         try:
             return float(function(expected, got))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise CompileError(f"The metric {spec} failed: {error!r}.") from error
 
     return metric
