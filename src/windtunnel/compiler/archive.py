@@ -5,6 +5,7 @@ that an inference.py goes on to work. The compiled archive depends on its conten
 """
 
 import gzip
+import os
 import shutil
 import tarfile
 import zlib
@@ -13,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from windtunnel.compiler.errors import CompileError
 from windtunnel.core import limits
+from windtunnel.serving.compiled import MANIFEST
 from windtunnel.serving.models import SAVED_MODEL
 
 # What belongs to a SavedModel (https://www.tensorflow.org/guide/saved_model).
@@ -35,24 +37,74 @@ class Brought:
 
 
 def unpack(archive: Path, directory: Path) -> None:
-    """Unpack a job's archive, or raise CompileError."""
+    """Unpack a job's archive, or raise CompileError.
+
+    Python's own extraction filters are not relied on: they came with 3.11.4, and Debian 12 has
+    3.11.2. Nothing is written through a link, because links are made last.
+    """
     try:
-        with tarfile.open(archive, "r:*") as tar:
-            size = 0
-            for count, member in enumerate(tar, start=1):
-                size += member.size
-                if count > limits.ARCHIVE_MEMBER_COUNT_MAX:
-                    raise CompileError(
-                        f"The archive has more than {limits.ARCHIVE_MEMBER_COUNT_MAX:,} members."
-                    )
-                if size > limits.COMPILE_UNPACKED_BYTES_MAX:
-                    raise CompileError(
-                        "The archive unpacks to more than"
-                        f" {limits.COMPILE_UNPACKED_BYTES_MAX / 1e9:.0f} GB."
-                    )
-                tar.extract(member, directory, filter="data")
+        with tarfile.open(archive, "r:gz") as tar:
+            _unpack(tar, directory)
+    except gzip.BadGzipFile as error:
+        raise CompileError(f"The archive {archive.name} is no .tar.gz: {error}.") from error
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise CompileError(f"The archive {archive.name} cannot be unpacked: {error}.") from error
+    except (ValueError, ArithmeticError, LookupError, RecursionError) as error:
+        # What tarfile lets slip for headers made to confuse it.
+        raise CompileError(f"The archive {archive.name} is damaged: {error!r}.") from error
+
+
+def _unpack(tar: tarfile.TarFile, directory: Path) -> None:
+    size = 0
+    links = {}
+    for count, member in enumerate(tar, start=1):
+        size += member.size
+        _check_size(count, size)
+        path = directory / _name(member)
+        if member.isdir():
+            path.mkdir(parents=True, exist_ok=True)
+        elif member.issym():
+            links[path] = member.linkname
+        elif member.isreg() or member.islnk():
+            _write(tar, member, path)
+        else:
+            raise CompileError(
+                f"The archive holds {member.name}, which is no file, folder or link."
+            )
+    for path, target in links.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(target)
+    root = os.path.realpath(directory)
+    for path, target in links.items():
+        if not Path(os.path.realpath(path)).is_relative_to(root):
+            raise CompileError(f"The archive has a link that leads out of it: {target}.")
+
+
+def _check_size(count: int, size: int) -> None:
+    if count > limits.ARCHIVE_MEMBER_COUNT_MAX:
+        raise CompileError(
+            f"The archive has more than {limits.ARCHIVE_MEMBER_COUNT_MAX:,} members."
+        )
+    if size > limits.COMPILE_UNPACKED_BYTES_MAX:
+        raise CompileError(
+            f"The archive unpacks to more than {limits.COMPILE_UNPACKED_BYTES_MAX / 1e9:.0f} GB."
+        )
+
+
+def _name(member: tarfile.TarInfo) -> PurePosixPath:
+    name = PurePosixPath(member.name)
+    if name.is_absolute() or ".." in name.parts:
+        raise CompileError(f"The archive names a place outside of itself: {member.name}.")
+    return name
+
+
+def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = tar.extractfile(member)
+    assert content is not None
+    with content, path.open("wb") as file:
+        shutil.copyfileobj(content, file)
+    path.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 
 def find_model(directory: Path, framework: str) -> Brought:
@@ -63,16 +115,24 @@ def find_model(directory: Path, framework: str) -> Brought:
     else:
         suffixes = _SUFFIXES[framework]
         found = sorted(
-            path for path in directory.rglob("*") if path.suffix in suffixes and path.is_file()
+            path
+            for path in directory.rglob("*")
+            # macOS's tar puts a `._name` beside a file for what is known of it there.
+            if path.suffix in suffixes and path.is_file() and not path.name.startswith(".")
         )
         what = " or ".join(f"*{suffix}" for suffix in suffixes)
     if not found:
+        if any(directory.rglob(MANIFEST)):
+            raise CompileError("The archive is a compiled one: compile the model it was made of.")
         raise CompileError(f"The archive holds no {framework} model: no {what} was found.")
     if len(found) > 1:
         names = ", ".join(str(path.relative_to(directory)) for path in found)
+        things = "models"
+        if framework == "TENSORFLOW" and len({path.parent for path in found}) == 1:
+            things = "versions of a model"
         raise CompileError(
-            f"The archive holds {len(found)} {framework} models ({names}), and one is compiled at"
-            " a time: make an archive of each."
+            f"The archive holds {len(found)} {framework} {things} ({names}), and one is compiled"
+            " at a time: make an archive of each."
         )
     return Brought(directory, found[0], _place(found[0].relative_to(directory), framework))
 
@@ -106,7 +166,7 @@ def put_in_place(brought: Brought, compiled: Path) -> None:
 
 def pack(directory: Path, archive: Path) -> None:
     """Write a folder's files as a .tar.gz that is whole or not there."""
-    partial = archive.with_name(f".{archive.name}.partial")
+    partial = partial_of(archive)
     try:
         archive.parent.mkdir(parents=True, exist_ok=True)
         with (
@@ -115,13 +175,19 @@ def pack(directory: Path, archive: Path) -> None:
             tarfile.open(mode="w", fileobj=zipped, format=tarfile.PAX_FORMAT) as tar,
         ):
             for path in sorted(directory.rglob("*")):
-                if path.is_file():
+                # Links as links, also those to folders.
+                if path.is_symlink() or path.is_file():
                     tar.add(path, path.relative_to(directory).as_posix(), filter=_nameless)
         partial.replace(archive)
     except OSError as error:
         raise CompileError(f"{archive} cannot be written: {error.strerror}.") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def partial_of(archive: Path) -> Path:
+    """Return where an archive is written until it is whole."""
+    return archive.with_name(f".{archive.name}.partial")
 
 
 def _nameless(member: tarfile.TarInfo) -> tarfile.TarInfo:
