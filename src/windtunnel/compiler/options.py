@@ -4,8 +4,8 @@ Neo's CompilerOptions is a JSON string with keys of its own for each target; our
 
     objective      "latency" (default): lowest median of one inference after the other;
                    "throughput": most inferences a second, with several at once
-    calibration    an S3 URI, or on the command line a file: .npz with an array for each input, its
-                   rows the samples. int8 is tried only with it
+    calibration    an S3 URI (on the command line: --calibration FILE) of an .npz with an array for
+                   each input, its rows the samples. int8 is tried only with it
     precisions     which to try: a list of "f32", "bf16", "int8"
     tolerance      a number by precision that takes the place of the default: {"int8": 0.95}
     metric         "FILE.py:FUNCTION" inside the archive: FUNCTION(expected, got) returns a number,
@@ -14,6 +14,7 @@ Neo's CompilerOptions is a JSON string with keys of its own for each target; our
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -69,15 +70,18 @@ def parse_options(text: str | None) -> Options:
 
 
 def _check(given: Mapping[str, object]) -> None:
-    if given.get("objective", "latency") not in {"latency", "throughput"}:
+    if given.get("objective", "latency") not in ("latency", "throughput"):
         raise CompileError('CompilerOptions objective is "latency" or "throughput".')
     precisions = given.get("precisions", [*PRECISIONS])
-    if not isinstance(precisions, list) or not precisions or not {*precisions} <= {*PRECISIONS}:
+    if (
+        not isinstance(precisions, list)
+        or not precisions
+        or not all(each in PRECISIONS for each in precisions)
+    ):
         raise CompileError(f"CompilerOptions precisions is a list of {', '.join(PRECISIONS)}.")
     tolerance = given.get("tolerance", {})
     if not isinstance(tolerance, dict) or not all(
-        name in PRECISIONS and isinstance(value, (int, float)) and not isinstance(value, bool)
-        for name, value in tolerance.items()
+        name in PRECISIONS and _is_number(value) for name, value in tolerance.items()
     ):
         raise CompileError('CompilerOptions tolerance is like {"bf16": 0.99}.')
     for name in ("calibration", "metric"):
@@ -85,3 +89,7 @@ def _check(given: Mapping[str, object]) -> None:
             raise CompileError(f"CompilerOptions {name} is a string.")
     if not isinstance(given.get("safe_mode", True), bool):
         raise CompileError("CompilerOptions safe_mode is true or false.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -4,6 +4,8 @@ A picture is not noise: a model of pictures sees edges and slopes, and its answe
 little of those to pictures. So a tensor that looks like one gets smooth fields with some noise.
 """
 
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,23 +81,23 @@ def _picture(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
 def read_samples(path: Path, signature: Signature, shapes: Shapes) -> list[Tensors]:
     """Return the samples of an .npz: an array for each input, its rows the samples."""
     try:
-        with np.load(path, allow_pickle=False) as found:
+        # An .npy is an array, which cannot be entered.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
-    except (OSError, ValueError, EOFError, AttributeError) as error:
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise CompileError(
             f"The calibration data {path.name} is not an .npz of arrays: {error}."
         ) from error
     if len(arrays) == len(signature.inputs) == 1:
         arrays = dict(zip(signature.inputs, arrays.values(), strict=True))
     if arrays.keys() != signature.inputs.keys():
-        raise CompileError(
-            f"The calibration data has {', '.join(sorted(arrays))}. {describe(signature)}"
-        )
+        names = ", ".join(sorted(arrays)) or "no array"
+        raise CompileError(f"The calibration data has {names}. {describe(signature)}")
     counts = {len(array) if array.ndim else 0 for array in arrays.values()}
     if len(counts) != 1 or not min(counts):
-        raise CompileError("The calibration data has not as many samples for each input.")
+        raise CompileError("The calibration data has no samples, or not as many for each input.")
     for name, array in arrays.items():
-        _check(name, array, shapes[name], signature)
+        _check(signature.inputs[name], array, shapes[name], signature)
     count = min(*counts, limits.CALIBRATION_SAMPLE_COUNT_MAX) if counts else 0
     return [
         {name: _fit(arrays[name][index], shapes[name], spec) for name, spec in _inputs(signature)}
@@ -107,19 +109,28 @@ def _inputs(signature: Signature) -> Sequence[tuple[str, TensorSpec]]:
     return [*signature.inputs.items()]
 
 
-def _check(name: str, array: np.ndarray, shape: tuple[int, ...], signature: Signature) -> None:
+def _check(
+    spec: TensorSpec, array: np.ndarray, shape: tuple[int, ...], signature: Signature
+) -> None:
+    assert spec.type is not None
+    name = spec.name
     if array.shape[1:] != shape[1:]:
         raise CompileError(
             f"The calibration data for {name} has samples of {render_shape(array.shape[1:])}, and"
             f" the model is compiled for {render_shape(shape[1:])}. {describe(signature)}"
         )
-    if array.dtype.kind not in "fiub":
-        raise CompileError(f"The calibration data for {name} is of type {array.dtype}.")
+    is_cut = array.dtype.kind == "f" and spec.type.kind in "iub"
+    if array.dtype.kind not in "fiub" or is_cut:
+        raise CompileError(
+            f"The calibration data for {name} is of type {array.dtype}. {describe(signature)}"
+        )
 
 
 def _fit(sample: np.ndarray, shape: tuple[int, ...], spec: TensorSpec) -> np.ndarray:
     """Return one sample as a batch of the compiled size."""
     assert spec.type is not None
+    if not shape:
+        return np.asarray(sample).astype(spec.type.dtype)
     return np.repeat(sample[np.newaxis], shape[0], axis=0).astype(spec.type.dtype)
 
 

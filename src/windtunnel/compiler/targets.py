@@ -86,7 +86,10 @@ def parse_target(given: object, local_features: frozenset[str]) -> Target:
             raise CompileError(f"The target {name} is not offered: {reason}. {_offered()}")
     if family.startswith("ml_"):
         raise CompileError(f"The target {name} is not known here. {_offered()}")
-    raise CompileError(f"The target {name} is an edge device, which is not offered. {_offered()}")
+    raise CompileError(
+        f"The target {name} is not offered: it is no family of instances, and edge devices are not"
+        f" served here. {_offered()}"
+    )
 
 
 def _parse_platform(given: Mapping[str, object]) -> Target:
