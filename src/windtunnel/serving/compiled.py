@@ -7,6 +7,7 @@ of a model like any other.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from windtunnel.serving.errors import LoadError
 
 MANIFEST = "windtunnel.json"
 _FORMAT = 1
+# The precisions that OpenVINO computes floats in on CPUs.
+_FLOATS = ("f32", "bf16", "f16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,14 @@ class Manifest:
         (directory / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
     def definition(self) -> Any:  # noqa: ANN401 - protobuf's
-        """Return the SignatureDef."""
-        from google.protobuf.json_format import ParseDict
+        """Return the SignatureDef, or raise LoadError."""
+        from google.protobuf.json_format import ParseDict, ParseError
         from tensorflow.core.protobuf import meta_graph_pb2
 
-        return ParseDict(self.signature, meta_graph_pb2.SignatureDef())
+        try:
+            return ParseDict(self.signature, meta_graph_pb2.SignatureDef())
+        except ParseError as error:
+            raise LoadError(f"{MANIFEST} has no signature: {error}") from error
 
 
 def describe(manifest: Manifest, intra_op: int, cores: int) -> str:
@@ -94,8 +100,25 @@ def read_manifest(directory: Path) -> Manifest:
         for name in ("lone", "busy"):
             found[name] = Streams(**found[name])
         manifest = Manifest(**found)
+        _check(manifest)
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise LoadError(f"{path.name} is not a compiled model's: {error}") from error
-    if Path(manifest.model).name != manifest.model or Path(manifest.blob).name != manifest.blob:
-        raise LoadError(f"{path.name} names a file outside of its folder.")
     return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    """Raise ValueError, or what Python raises, for what the compiler never writes."""
+    for name in (manifest.model, *filter(None, [manifest.blob])):
+        if not name or Path(name).name != name or name == "..":
+            raise ValueError(f"{name} is no name of a file in its folder")
+    if manifest.floats not in _FLOATS:
+        raise ValueError(f"floats is {manifest.floats}")
+    numbers = [manifest.streams - 1, manifest.threads, *chain(*manifest.shapes.values())]
+    if not all(isinstance(each, int) and each >= 0 for each in numbers):
+        raise ValueError("streams, threads and shapes are whole numbers")
+    inputs = manifest.signature.get("inputs", {}).keys()
+    outputs = manifest.signature.get("outputs", {}).keys()
+    if manifest.shapes.keys() != inputs or manifest.names.keys() != inputs | outputs:
+        raise ValueError("shapes and names are not those of the signature")
+    if not all(isinstance(each, str) for each in manifest.names.values()):
+        raise ValueError("names are not text")
