@@ -103,6 +103,23 @@ def test_importing_the_command_line_loads_nothing_heavy(heavy: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_openvino_is_imported_only_behind_what_silences_it() -> None:
+    """Imported by its own name, it reports its use to its makers and starts a thread."""
+    for path in modules():
+        tree = ast.parse(path.read_text())
+        top = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+        for node in ast.walk(tree):
+            roots: set[str] = set()
+            if isinstance(node, ast.Import):
+                roots = {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                roots = {node.module.split(".")[0]}
+            if "openvino" in roots:
+                assert name_of(path) == "serving/openvino_library.py"
+            if "nncf" in roots:
+                assert "windtunnel.serving.openvino_library" in top, name_of(path)
+
+
 @pytest.mark.parametrize("path", list(modules()), ids=name_of)
 def test_files_and_functions_are_read_in_one_sitting(path: Path) -> None:
     """Nobody learns a house whose rooms have no walls."""

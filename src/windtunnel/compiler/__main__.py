@@ -19,6 +19,10 @@ from windtunnel.core.lifeline import join_parent
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
 
+# The log has the whole of it; AWS's FailureReason has at most 1,024 (botocore's model).
+_REASON_CHARACTERS_MAX = 4096
+
+
 def main(arguments: list[str]) -> int:
     """Run the job that the one argument names."""
     from windtunnel.compiler.errors import CompileError
@@ -40,7 +44,9 @@ def main(arguments: list[str]) -> int:
             lambda text, done: say(event="progress", text=text, done=round(done, 3)),
         )
     except CompileError as error:
-        say(event="failed", kind=error.kind, reason=str(error))
+        logging.getLogger(__name__).info("%s", error)
+        # A converter's story may be longer than a line.
+        say(event="failed", kind=error.kind, reason=str(error)[:_REASON_CHARACTERS_MAX])
         return 1
     except MemoryError:
         say(event="failed", kind="InternalError", reason="The machine has not enough memory.")

@@ -17,6 +17,7 @@ from typing import Any
 
 from windtunnel import __version__
 from windtunnel.compiler import machine
+from windtunnel.compiler.archive import partial_of
 from windtunnel.compiler.job import Job
 from windtunnel.core import limits
 
@@ -24,6 +25,8 @@ _FORMAT = 1
 _PACKAGES = ("openvino", "nncf", "tensorflow-cpu", "tensorflow", "onnxruntime", "tf2onnx", "numpy")
 _PIECE_BYTES = 1 << 20
 ARTEFACT, OUTCOME = "model.tar.gz", "outcome.json"
+# Of a folder that is not whole yet.
+_MAKING = ".making-"
 REPORTS = ("report.json", "report.html")
 
 
@@ -50,6 +53,7 @@ def key_of(job: Job) -> str:
         "features": sorted(machine.features()),
         "cores": machine.core_count(),
         "options": repr(job.options),
+        "effort": job.effort,
         "versions": versions(),
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
@@ -63,13 +67,25 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def find(cache_dir: Path | None, key: str) -> Path | None:
-    """Return the folder of an earlier outcome."""
-    if cache_dir is None or not (cache_dir / key / OUTCOME).is_file():
+def take(job: Job, key: str) -> Mapping[str, Any] | None:
+    """Put an earlier outcome where a job wants it; return what was said of it, or None."""
+    if job.cache_dir is None:
         return None
-    with contextlib.suppress(OSError):
-        os.utime(cache_dir / key)
-    return cache_dir / key
+    found = job.cache_dir / key
+    partial = partial_of(job.output)
+    try:
+        outcome: Mapping[str, Any] = json.loads((found / OUTCOME).read_text(encoding="utf-8"))
+        shutil.copyfile(found / ARTEFACT, partial)
+        for name in REPORTS:
+            shutil.copyfile(found / name, job.report_dir / name)
+        partial.replace(job.output)
+        os.utime(found)
+    except (OSError, ValueError):
+        # It was never there, or another job has made room of it.
+        return None
+    finally:
+        partial.unlink(missing_ok=True)
+    return outcome
 
 
 def keep(cache_dir: Path | None, key: str, artefact: Path, reports: Path, outcome: object) -> None:
@@ -78,12 +94,14 @@ def keep(cache_dir: Path | None, key: str, artefact: Path, reports: Path, outcom
         return
     with contextlib.suppress(OSError):
         cache_dir.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=cache_dir, prefix=".making-"))
+        made = Path(tempfile.mkdtemp(dir=cache_dir, prefix=_MAKING))
         try:
             shutil.copyfile(artefact, made / ARTEFACT)
             for name in REPORTS:
                 shutil.copyfile(reports / name, made / name)
             (made / OUTCOME).write_text(json.dumps(outcome), encoding="utf-8")
+            # What is there already could not be read, or has just been made by another job.
+            shutil.rmtree(cache_dir / key, ignore_errors=True)
             made.rename(cache_dir / key)
         finally:
             shutil.rmtree(made, ignore_errors=True)
@@ -91,22 +109,7 @@ def keep(cache_dir: Path | None, key: str, artefact: Path, reports: Path, outcom
 
 
 def _make_room(cache_dir: Path) -> None:
-    kept = sorted(
-        (path for path in cache_dir.iterdir() if not path.name.startswith(".")),
-        key=lambda path: path.stat().st_mtime,
-    )
+    # What was being made counts, too: whoever made it may have been killed.
+    kept = sorted(cache_dir.iterdir(), key=lambda path: path.stat().st_mtime)
     for path in kept[: -limits.COMPILE_CACHE_COUNT_MAX]:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def take(found: Path, job: Job) -> Mapping[str, Any]:
-    """Put an earlier outcome where a job wants it; return what was said of it."""
-    partial = job.output.with_name(f".{job.output.name}.partial")
-    job.output.parent.mkdir(parents=True, exist_ok=True)
-    job.report_dir.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(found / ARTEFACT, partial)
-    for name in REPORTS:
-        shutil.copyfile(found / name, job.report_dir / name)
-    partial.replace(job.output)
-    outcome: Mapping[str, Any] = json.loads((found / OUTCOME).read_text(encoding="utf-8"))
-    return outcome

@@ -157,18 +157,27 @@ class _Compilation:
             self.notices.append(
                 "int8 was not tried: it needs calibration data (the option calibration)"
             )
-        for each in candidates.openvino_candidates(
-            made_of, graph, lambda text: self._tell(text, 0.3)
-        ):
-            self._try(each)
-        quantised = [each for each in self._candidates if each.manifest.precision == "int8"]
-        if quantised and not any(map(self._is_right, quantised)):
-            self._tell("quantising again, with accuracy control", 0.4)
-            expected = self._answers(self._calibration[: samples.SAMPLE_COUNT])
-            self._try(candidates.controlled_candidate(made_of, graph, expected, self._measure))
+        try:
+            for each in candidates.openvino_candidates(
+                made_of, graph, lambda text: self._tell(text, 0.3)
+            ):
+                self._try(each)
+            quantised = [each for each in self._candidates if each.manifest.precision == "int8"]
+            if quantised and not any(map(self._is_right, quantised)):
+                self._tell("quantising again, with accuracy control", 0.4)
+                expected = self._answers(self._calibration[: samples.SAMPLE_COUNT])
+                self._try(candidates.controlled_candidate(made_of, graph, expected, self._measure))
+        except candidates.QuantiseError as error:
+            self.notices.append(f"not all of int8 was tried: NNCF cannot quantise it: {error}")
+        if not self._candidates:
+            raise CompileError(f"No form could be made. {'; '.join(self.notices)}.")
 
     def _can_bf16(self) -> bool:
-        if not self._job.target.computes_bf16:
+        job = self._job
+        if self._is_gpu or "bf16" not in job.options.precisions:
+            return False
+        if not job.target.computes_bf16:
+            self.notices.append(f"bf16 was not tried: {job.target.name} does not compute in it")
             return False
         is_here = parse_target(LOCAL, machine.features()).computes_bf16
         if not is_here:
@@ -209,12 +218,14 @@ class _Compilation:
                 self._source,
                 right,
                 self._samples,
+                self._job.effort,
                 lambda text, share: self._tell(text, 0.5 + 0.2 * share),
             )
             self._throughputs = trial.throughputs(
                 self._source,
                 right,
                 self._samples,
+                self._job.effort,
                 lambda text, share: self._tell(text, 0.7 + 0.2 * share),
             )
 

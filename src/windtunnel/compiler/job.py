@@ -37,6 +37,8 @@ class Job:
     options: Options
     # A file of samples, brought here.
     calibration: Path | None
+    # How long is measured, as a share of what a decision deserves: less is for trying a job out.
+    effort: float = 1.0
 
 
 def read_job(path: Path) -> Job:
@@ -69,6 +71,7 @@ def make_job(given: Mapping[str, Any]) -> Job:
         target=parse_target(given["target"], machine.features()),
         options=options,
         calibration=_path(calibration),
+        effort=float(given.get("effort", 1.0)),
     )
 
 

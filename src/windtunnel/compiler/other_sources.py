@@ -9,8 +9,9 @@ import numpy as np
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
+from windtunnel.compiler import machine
 from windtunnel.compiler.errors import CompileError
-from windtunnel.compiler.sources import Graph
+from windtunnel.compiler.sources import Graph, unsupported
 from windtunnel.serving.engines.engine import Engine, check_shapes
 from windtunnel.serving.errors import RequestError
 from windtunnel.serving.openvino_library import ov
@@ -54,8 +55,7 @@ def _read(path: Path) -> Any:  # noqa: ANN401 - OpenVINO's
         return ov.convert_model(str(path))
     except Exception as error:
         # Its exceptions have no common class; the text is what tells.
-        text = " ".join(str(error).split())
-        raise CompileError(f"OpenVINO cannot convert {path.name}: {text}") from error
+        raise CompileError(unsupported("OpenVINO", str(error))) from error
 
 
 class OnnxModel:
@@ -148,7 +148,10 @@ class _TfliteBaseline:
         self.signatures: Mapping[str, Signature] = {
             DEFAULT_SIGNATURE: read_signature(DEFAULT_SIGNATURE, definition)
         }
-        self._interpreter = tf.lite.Interpreter(model_path=str(path))
+        # Left to itself it takes one thread, which is not the best that it can do.
+        self._interpreter = tf.lite.Interpreter(
+            model_path=str(path), num_threads=machine.core_count()
+        )
         self._interpreter.allocate_tensors()
         # An interpreter has one memory for all its tensors.
         self._running = threading.Lock()

@@ -36,11 +36,12 @@ def compile_job(job: Job, tell: Tell) -> Outcome:
         raise CompileError(f"The archive {job.archive} does not exist.")
     if job.options.calibration and job.calibration is None:
         raise CompileError(f"The calibration data {job.options.calibration} was not brought here.")
+    if job.calibration is not None and not job.calibration.is_file():
+        raise CompileError(f"The calibration data {job.calibration} does not exist.")
     _check_output(job)
     key = cache.key_of(job)
-    found = cache.find(job.cache_dir, key)
-    if found is not None:
-        said = cache.take(found, job)
+    said = cache.take(job, key)
+    if said is not None:
         tell("answered from the cache: the same archive, options and versions", 1.0)
         return Outcome(job.output, said["derived"], said["engine"], said["summary"], is_cached=True)
     from windtunnel.compiler.compilation import compile_afresh
@@ -54,6 +55,10 @@ def compile_job(job: Job, tell: Tell) -> Outcome:
 
 def _check_output(job: Job) -> None:
     """Refuse an output that cannot be written before the work, and not after."""
+    if job.output.is_dir():
+        raise CompileError(f"The output {job.output} is a folder.")
+    if job.output.exists() and job.output.samefile(job.archive):
+        raise CompileError(f"The output {job.output} is the model itself.")
     try:
         job.output.parent.mkdir(parents=True, exist_ok=True)
         job.report_dir.mkdir(parents=True, exist_ok=True)

@@ -73,6 +73,8 @@ class SavedModel:
             engine = Runtime(Threads()).load(directory)
         except ServingError as error:
             raise CompileError(str(error)) from error
+        # As a container does, which finds out what threads are of use to a small graph.
+        engine.warm_up()
         self.baseline: Engine = engine
         if DEFAULT_SIGNATURE not in engine.signatures:
             raise CompileError(
@@ -93,7 +95,7 @@ class SavedModel:
             model = ov.convert_model(str(self._directory))
         except Exception as error:
             # Its exceptions have no common class; the text is what tells.
-            raise CompileError(_unsupported("OpenVINO", str(error))) from error
+            raise CompileError(unsupported("OpenVINO", str(error))) from error
         return Graph(model, _names(model, self.signature))
 
     def to_onnx(self, path: Path) -> Mapping[str, str]:
@@ -104,14 +106,14 @@ class SavedModel:
             convert_variables_to_constants_v2,
         )
 
-        # The variables of a function live as long as the object it was loaded with.
-        loaded = tf.saved_model.load(str(self._directory))
-        function = loaded.signatures[DEFAULT_SIGNATURE]
-        frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
-        feeds = [each for each in frozen.inputs if each.dtype != tf.resource]
-        # Both lists are in the order of the names, as TensorFlow sorts a structure's keys.
-        inputs, outputs = [each.name for each in feeds], [each.name for each in frozen.outputs]
         try:
+            # The variables of a function live as long as the object it was loaded with.
+            loaded = tf.saved_model.load(str(self._directory))
+            function = loaded.signatures[DEFAULT_SIGNATURE]
+            frozen = convert_variables_to_constants_v2(function, lower_control_flow=False)
+            feeds = [each for each in frozen.inputs if each.dtype != tf.resource]
+            # Both lists are in the order of the names, as TensorFlow sorts a structure's keys.
+            inputs, outputs = [each.name for each in feeds], [each.name for each in frozen.outputs]
             model, _ = tf2onnx.convert.from_graph_def(
                 frozen.graph.as_graph_def(),
                 input_names=inputs,
@@ -119,7 +121,7 @@ class SavedModel:
                 opset=_OPSET,
             )
         except Exception as error:
-            raise CompileError(_unsupported("tf2onnx", str(error))) from error
+            raise CompileError(unsupported("tf2onnx", str(error))) from error
         path.write_bytes(model.SerializeToString())
         wanted = {each.name.partition(":")[0]: each.name for each in feeds}
         names = {name: wanted.get(name, name) for name in self.signature.inputs}
@@ -162,16 +164,11 @@ def _export_keras(path: Path, directory: Path, *, safe_mode: bool) -> Path:
     return directory
 
 
-def _unsupported(converter: str, text: str) -> str:
-    """Return why a converter gave up, with the operations that it does not know."""
-    found = re.findall(
-        r"No translator found for (?:the )?(\w[\w:]*)"
-        r"|Tensorflow op \[[^:\]]*: (\w+)\] is not supported"
-        r"|(?:with no translation|cannot be converted|not supported)[^:]*: (\w+)",
-        text,
-    )
-    operations = sorted({each for groups in found for each in groups if each})
-    reason = " ".join(text.split())
+def unsupported(converter: str, text: str) -> str:
+    """Return why a converter gave up: the operations that it does not know, or all that it said."""
+    listed = re.findall(r"No conversion rule found for operations: (.+)", text)
+    named = re.findall(r"Tensorflow op \[[^:\]]*: (\w+)\] is not supported", text)
+    operations = {each.strip() for line in listed for each in line.split(",")} | {*named}
     if operations:
-        return f"{converter} cannot convert these operations: {', '.join(operations)}. {reason}"
-    return f"{converter} cannot convert the model: {reason}"
+        return f"{converter} cannot convert these operations: {', '.join(sorted(operations))}."
+    return f"{converter} cannot convert the model: {' '.join(text.split())}"

@@ -43,7 +43,11 @@ class Lone:
 
 
 def time_all(
-    source: Source, candidates: Sequence[Candidate], samples: Sequence[Tensors], tell: Tell
+    source: Source,
+    candidates: Sequence[Candidate],
+    samples: Sequence[Tensors],
+    effort: float,
+    tell: Tell,
 ) -> dict[str, Lone]:
     """Time the baseline and all candidates; the baseline has its own name.
 
@@ -59,7 +63,7 @@ def time_all(
             runs[name] = _runner(engine, source.signature, samples)
             threads[name] = each.name, count
     what = f"measuring {len(candidates) + 1} forms beside each other"
-    timings = measure_latency(runs, _LATENCY_BUDGET_S, lambda share: tell(what, share))
+    timings = measure_latency(runs, effort * _LATENCY_BUDGET_S, lambda share: tell(what, share))
     found: dict[str, Lone] = {}
     for name, timing in timings.items():
         form, count = threads[name]
@@ -92,7 +96,11 @@ def settings_to_try() -> list[tuple[int, int]]:
 
 
 def throughputs(
-    source: Source, candidates: Iterable[Candidate], samples: Sequence[Tensors], tell: Tell
+    source: Source,
+    candidates: Iterable[Candidate],
+    samples: Sequence[Tensors],
+    effort: float,
+    tell: Tell,
 ) -> dict[str, list[Setting]]:
     """Measure inferences a second of the baseline and of each candidate with each setting."""
     cores = machine.core_count()
@@ -109,7 +117,7 @@ def throughputs(
         tell("measuring throughput", number / len(rounds))
         run = _runner(engine, source.signature, samples)
         # Two callers a stream, so that one is there when the other is done.
-        rate = measure_throughput(run, 2 * streams, _THROUGHPUT_S)
+        rate = measure_throughput(run, 2 * streams, effort * _THROUGHPUT_S)
         rates.setdefault((name, streams, threads), []).append(rate)
     found: dict[str, list[Setting]] = {}
     for (name, streams, threads), values in rates.items():
