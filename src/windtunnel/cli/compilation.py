@@ -1,9 +1,10 @@
 """`windtunnel compile`: what SageMaker Neo does, on this machine and in the open."""
 
 import asyncio
-import contextlib
 import json
 import os
+import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _COMPILER = (sys.executable, "-P", "-m", "windtunnel.compiler")
 _STOP_GRACE_S = 2.0
 _SUFFIX = ".tar.gz"
+_REPORT = "report"
 
 _ArchiveArgument = Annotated[
     Path,
@@ -107,12 +109,10 @@ def compile_model(
     """
     _check(archive, out, calibration)
     resolved = Home.resolve(home)
-    resolved.prepare()
     report_dir = out.with_name(f"{out.name.removesuffix(_SUFFIX)}-report")
     job = {
         "archive": str(archive.absolute()),
         "output": str(out.absolute()),
-        "report_dir": str(report_dir.absolute()),
         "cache_dir": None if no_cache else str(resolved.compilations),
         "lease": str(resolved.measurement_lease),
         "framework": framework,
@@ -122,12 +122,17 @@ def compile_model(
         "compiler_options": compiler_options,
         "calibration": None if calibration is None else str(calibration.absolute()),
     }
+    _check_words(job)
+    resolved.prepare()
     from windtunnel.cli.progress import StderrProgress
 
-    with StderrProgress() as progress:
-        outcome = asyncio.run(_run(job, resolved, progress))
+    with tempfile.TemporaryDirectory(prefix="windtunnel-") as scratch:
+        with StderrProgress() as progress:
+            outcome = asyncio.run(_run(job, Path(scratch), resolved, progress))
+        has_report = _take_report(Path(scratch) / _REPORT, report_dir)
     if outcome["event"] == "failed":
-        raise WindtunnelError(_failure(outcome, report_dir))
+        told = f" Report: {report_dir / 'report.html'}." if has_report else ""
+        raise WindtunnelError(f"{outcome['reason']}{told}")
     report = json.loads((report_dir / "report.json").read_text(encoding="utf-8"))
     if as_json:
         typer.echo(json.dumps({"output": str(out), "report": report}, indent=2))
@@ -145,49 +150,73 @@ def _check(archive: Path, out: Path, calibration: Path | None) -> None:
         raise UsageError(f"--out names the archive to write, and {out} does not end in {_SUFFIX}.")
     if not out.absolute().parent.is_dir():
         raise UsageError(f"--out {out}: the directory {out.parent} does not exist.")
+    if out.is_dir():
+        raise UsageError(f"--out {out} is a directory.")
     if out.exists() and out.samefile(archive):
         raise UsageError("--out is the model itself: write the compiled one somewhere else.")
 
 
-def _failure(outcome: Mapping[str, Any], report_dir: Path) -> str:
-    reason = f"{outcome['reason']}"
-    if (report_dir / "report.html").exists():
-        reason += f" Report: {report_dir / 'report.html'}."
-    return reason
+def _check_words(job: Mapping[str, Any]) -> None:
+    """Refuse what no compiler need be started for."""
+    from windtunnel.compiler.errors import CompileError
+    from windtunnel.compiler.job import make_job
+
+    try:
+        asked = make_job({**job, "report_dir": ""})
+    except CompileError as error:
+        raise UsageError(str(error)) from error
+    if asked.options.calibration is not None and asked.calibration is None:
+        raise UsageError("The option calibration is for S3: here, name the file by --calibration.")
 
 
-async def _run(job: Mapping[str, Any], home: Home, progress: "StderrProgress") -> Mapping[str, Any]:
-    """Run the job in a process of its own; return its last event."""
+def _take_report(made: Path, report_dir: Path) -> bool:
+    """Put a report beside the compiled archive; return whether one was made."""
+    files = [*made.iterdir()] if made.is_dir() else []
+    for path in files:
+        report_dir.mkdir(exist_ok=True)
+        shutil.copyfile(path, report_dir / path.name)
+    return bool(files)
+
+
+async def _run(
+    job: Mapping[str, Any], scratch: Path, home: Home, progress: "StderrProgress"
+) -> Mapping[str, Any]:
+    """Run the job in a process of its own; return its last event.
+
+    All that it writes besides the output is in `scratch`, so that nothing is left of one that was
+    killed.
+    """
     from windtunnel.core.supervision import Supervisor, new_generation
 
     supervisor = Supervisor(new_generation(f"compile-{home.id}"))
-    with tempfile.TemporaryDirectory(prefix="windtunnel-") as scratch:
-        file = Path(scratch) / "job.json"
-        file.write_text(json.dumps(job), encoding="utf-8")
-        process = await supervisor.start(
-            [*_COMPILER, str(file)],
-            environment=os.environ,
-            output=asyncio.subprocess.PIPE,
-            line_bytes_max=limits.COMPILE_EVENT_BYTES_MAX,
-        )
-        assert process.stdout is not None
-        assert process.stderr is not None
-        log = asyncio.create_task(_tail(process.stderr))
-        last: Mapping[str, Any] = {}
-        said = ""
-        try:
-            async for line in process.stdout:
-                last = json.loads(line)
-                if last["event"] == "progress" and last["text"] != said:
-                    said = last["text"]
-                    progress.step(said)
-            status = await process.wait()
-        finally:
-            await supervisor.stop_all(_STOP_GRACE_S)
-            supervisor.close()
-        told = await log
+    file = scratch / "job.json"
+    file.write_text(json.dumps({**job, "report_dir": str(scratch / _REPORT)}), encoding="utf-8")
+    process = await supervisor.start(
+        [*_COMPILER, str(file)],
+        environment={**os.environ, "TMPDIR": str(scratch)},
+        output=asyncio.subprocess.PIPE,
+        line_bytes_max=limits.COMPILE_EVENT_BYTES_MAX,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    log = asyncio.create_task(_tail(process.stderr))
+    last: Mapping[str, Any] = {}
+    said = ""
+    try:
+        async for line in process.stdout:
+            last = json.loads(line)
+            if last["event"] == "progress" and last["text"] != said:
+                said = last["text"]
+                progress.step(said)
+        status = await process.wait()
+    finally:
+        await supervisor.stop_all(_STOP_GRACE_S)
+        supervisor.close()
+    told = await log
     if last.get("event") not in {"completed", "failed"}:
         reason = f"The compiler ended with status {status} before it had an answer. {told}"
+        if status == -signal.SIGKILL:
+            reason = "The compiler was killed, as the kernel does when memory runs out."
         return {"event": "failed", "kind": "InternalError", "reason": reason.strip()}
     return last
 
@@ -195,10 +224,21 @@ async def _run(job: Mapping[str, Any], home: Home, progress: "StderrProgress") -
 async def _tail(stream: asyncio.StreamReader) -> str:
     """Return the last line of a log that nobody else reads."""
     last = b""
-    with contextlib.suppress(ValueError):
-        async for line in stream:
-            last = line.strip() or last
-    return last.decode("utf-8", "replace")
+    while True:
+        try:
+            line = await stream.readline()
+        except ValueError:
+            # Longer than a line may be; whoever stops reading stops whoever writes.
+            continue
+        if not line:
+            return last.decode("utf-8", "replace")
+        last = line.strip() or last
+
+
+def _score(row: Mapping[str, Any]) -> str:
+    if "score" not in row:
+        return ""
+    return "no answer" if row["score"] is None else f"{row['score']:.4f}"
 
 
 def _show(report: Mapping[str, Any]) -> None:
@@ -219,7 +259,7 @@ def _show(report: Mapping[str, Any]) -> None:
             f"{row['p50_ms']:.3g}" if is_timed else "not timed",
             f"{row['times_baseline']:.2f} ({low:.2f} to {high:.2f})" if is_timed else "",
             f"{row['cpu_ms']:.3g}" if is_timed else "",
-            f"{row['score']:.4f}" if "score" in row else "",
+            _score(row),
             f"{row['tolerance']:g}" if "tolerance" in row else "",
         )
     Console(highlight=False).print(table)
