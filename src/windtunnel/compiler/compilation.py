@@ -121,7 +121,8 @@ class _Compilation:
             return trial.answers(self._source.baseline, self._source.signature, given)
         except RequestError as error:
             raise CompileError(
-                f"The model itself, run by {self._source.title}, fails on a sample: {error}"
+                f"The model itself, run by {self._source.title}, fails on a sample: {error}."
+                " Give samples of your own (calibration)."
             ) from error
 
     def _choose_samples(self, graph: Graph | None) -> None:

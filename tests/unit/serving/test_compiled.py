@@ -109,6 +109,7 @@ def test_a_model_for_an_engine_that_is_not_here_is_refused_by_its_name(tmp_path:
     ("intra_op", "expected"),
     [
         (0, "inferences at once: 2; inference threads: 2 (the report)"),
+        (1, "inferences at once: 1; inference threads: 1 (SAGEMAKER_TFS_INTRA_OP_PARALLELISM)"),
         (8, "inferences at once: 2; inference threads: 8 (SAGEMAKER_TFS_INTRA_OP_PARALLELISM)"),
     ],
 )
