@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from tests.compiler.conftest import SHAPE, Compiler, Models
 from tests.serving.harness import PATIENCE_S, Lines, wait_until
@@ -154,6 +155,27 @@ def test_a_command_that_is_interrupted_leaves_nothing_at_all(
     assert status == 130
     assert not [*work.iterdir()]
     assert not [*(tmp_path / "tmp").iterdir()]
+
+
+def test_a_compiler_that_runs_out_of_memory_is_explained(
+    start: Start, models: Models, tmp_path: Path
+) -> None:
+    """The kernel kills without a word."""
+    process = start(
+        *("windtunnel", "compile", str(models.masks), "--input-shape", SHAPE),
+        *("--out", str(tmp_path / "compiled.tar.gz"), "--home", str(tmp_path / "home")),
+    )
+    assert process.stderr is not None
+    while b"loading the model" not in (line := process.stderr.readline()):
+        assert line
+    (compiler,) = psutil.Process(process.pid).children()
+
+    compiler.kill()
+    _, log = process.communicate(timeout=PATIENCE_S)
+
+    assert process.returncode == 1
+    assert b"The compiler was killed, as the kernel does when memory runs out." in log
+    assert not (tmp_path / "compiled.tar.gz").exists()
 
 
 def test_a_command_that_fails_says_why_and_points_to_no_older_report(

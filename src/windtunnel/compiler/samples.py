@@ -35,7 +35,8 @@ def make_samples(signature: Signature, shapes: Shapes, high: Mapping[str, float]
     random = np.random.Generator(np.random.PCG64(_SEED))
     return [
         {
-            name: _make(spec, shapes[name], high.get(name, 1.0), random)
+            # Of an input without dimensions, numpy makes a number, and engines take arrays.
+            name: np.asarray(_make(spec, shapes[name], high.get(name, 1.0), random))
             for name, spec in signature.inputs.items()
         }
         for _ in range(SAMPLE_COUNT)

@@ -56,6 +56,8 @@ def test_samples_are_made_for_every_type_of_number(kind: str) -> None:
 
     assert sample["x"].dtype == TYPES[kind].dtype
     assert sample["x"].shape == (2, 5)
+    (sample, *_) = make_samples(signature(x=kind), {"x": ()}, {})
+    assert isinstance(sample["x"], np.ndarray)
 
 
 def test_given_samples_are_taken_a_row_each_as_the_compiled_batch(tmp_path: Path) -> None:
