@@ -109,7 +109,10 @@ def tflite(path: Path, saved: Path) -> Path:
 
 
 def onnx_ending_in_identity(path: Path) -> Path:
-    """Write an ONNX model whose outputs are also called something else inside."""
+    """Write an ONNX model whose outputs are also called something else inside.
+
+    Its weights are in `weights.bin` beside it, as those of large models are.
+    """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -129,7 +132,6 @@ def onnx_ending_in_identity(path: Path) -> Path:
         ],
         [numpy_helper.from_array(weights, "w")],
     )
-    onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path
-    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     return path

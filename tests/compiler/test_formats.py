@@ -95,11 +95,16 @@ def test_tflite_is_compiled_with_its_own_names(
 
 @pytest.mark.parametrize("target", ["ml_c5", "ml_g5"])
 def test_onnx_keeps_its_names(compiler: Compiler, tmp_path: Path, target: str) -> None:
-    """A client asks for the tensors that its author named, not for those inside."""
+    """A client asks for the tensors that its author named, not for those inside.
+
+    The weights in a file of their own are found, and on a GPU are in the one that is written.
+    """
     import onnxruntime
 
     path = networks.onnx_ending_in_identity(tmp_path / "net.onnx")
-    archive = networks.pack(tmp_path / "a.tar.gz", {"net.onnx": path})
+    archive = networks.pack(
+        tmp_path / "a.tar.gz", {"net.onnx": path, "weights.bin": path.with_name("weights.bin")}
+    )
     inputs = pictures(3, 6)
 
     compiled = compiler(archive, framework="ONNX", target=target)

@@ -8,6 +8,7 @@ from windtunnel.compiler import machine, trial
 from windtunnel.compiler.errors import CompileError
 from windtunnel.compiler.targets import parse_target
 from windtunnel.serving.engines.engine import Engine, Threads
+from windtunnel.serving.engines.onnx import OnnxEngine
 from windtunnel.serving.engines.openvino import OpenVinoEngine
 
 HERE = parse_target("local", machine.features())
@@ -147,7 +148,9 @@ def test_a_gpu_gets_onnx_that_answers_as_tensorflow_does(
     assert not any(name.endswith(("saved_model.pb", ".xml")) for name in compiled.files())
     assert compiled.outcome.engine == "onnxruntime"
     assert compiled.candidate("onnx f32")["is_right"]
-    if not trial.has_cuda():
+    engine = compiled.load()
+    assert isinstance(engine, OnnxEngine)
+    if not engine.uses_gpu:
         assert compiled.report["measured"].startswith("not measured here")
         assert "its speed was not measured" in compiled.report["reason"]
         assert "p50_ms" not in compiled.candidate("onnx f32")

@@ -165,12 +165,10 @@ def put_in_place(brought: Brought, compiled: Path) -> None:
 
 
 def pack(directory: Path, archive: Path) -> None:
-    """Write a folder's files as a .tar.gz that is whole or not there."""
-    partial = partial_of(archive)
+    """Write a folder's files as a .tar.gz."""
     try:
-        archive.parent.mkdir(parents=True, exist_ok=True)
         with (
-            partial.open("wb") as raw,
+            archive.open("wb") as raw,
             gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as zipped,
             tarfile.open(mode="w", fileobj=zipped, format=tarfile.PAX_FORMAT) as tar,
         ):
@@ -178,16 +176,18 @@ def pack(directory: Path, archive: Path) -> None:
                 # Links as links, also those to folders.
                 if path.is_symlink() or path.is_file():
                     tar.add(path, path.relative_to(directory).as_posix(), filter=_nameless)
-        partial.replace(archive)
     except OSError as error:
-        raise CompileError(f"{archive} cannot be written: {error.strerror}.") from error
+        raise CompileError(f"The compiled archive cannot be written: {error.strerror}.") from error
+
+
+def deliver(archive: Path, output: Path) -> None:
+    """Put an archive where a job wants it, whole or not at all."""
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        shutil.copyfile(archive, partial)
+        partial.replace(output)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def partial_of(archive: Path) -> Path:
-    """Return where an archive is written until it is whole."""
-    return archive.with_name(f".{archive.name}.partial")
 
 
 def _nameless(member: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -17,7 +17,7 @@ from typing import Any
 
 from windtunnel import __version__
 from windtunnel.compiler import machine
-from windtunnel.compiler.archive import partial_of
+from windtunnel.compiler.archive import deliver
 from windtunnel.compiler.job import Job
 from windtunnel.core import limits
 
@@ -72,19 +72,15 @@ def take(job: Job, key: str) -> Mapping[str, Any] | None:
     if job.cache_dir is None:
         return None
     found = job.cache_dir / key
-    partial = partial_of(job.output)
     try:
         outcome: Mapping[str, Any] = json.loads((found / OUTCOME).read_text(encoding="utf-8"))
-        shutil.copyfile(found / ARTEFACT, partial)
         for name in REPORTS:
             shutil.copyfile(found / name, job.report_dir / name)
-        partial.replace(job.output)
+        deliver(found / ARTEFACT, job.output)
         os.utime(found)
     except (OSError, ValueError):
         # It was never there, or another job has made room of it.
         return None
-    finally:
-        partial.unlink(missing_ok=True)
     return outcome
 
 

@@ -66,7 +66,12 @@ def compile_afresh(job: Job, work: Path, tell: Tell) -> Made:
     archive.put_in_place(brought, chosen.directory)
     for name in REPORTS:
         shutil.copyfile(job.report_dir / name, unpacked / brought.place / name)
-    archive.pack(unpacked, job.output)
+    packed = work / "packed.tar.gz"
+    archive.pack(unpacked, packed)
+    try:
+        archive.deliver(packed, job.output)
+    except OSError as error:
+        raise CompileError(f"{job.output} cannot be written: {error.strerror}.") from error
     derived = json.dumps({name: list(shape) for name, shape in asked.shapes.items()})
     return Made(derived, chosen.manifest.engine, run.choice.reason)
 
@@ -206,7 +211,7 @@ class _Compilation:
     @property
     def _is_measured(self) -> bool:
         """Whether there is something here to measure on."""
-        return not self._is_gpu or trial.has_cuda()
+        return not self._is_gpu or any(map(trial.runs_on_gpu, self._candidates))
 
     def _time(self) -> None:
         right = [each for each in self._candidates if self._is_right(each)]

@@ -76,8 +76,16 @@ class OnnxModel:
         return Graph(self._model, {name: name for name in _all_names(self.signature)})
 
     def to_onnx(self, path: Path) -> Mapping[str, str]:
-        """Write it as it is."""
-        path.write_bytes(self._path.read_bytes())
+        """Write it with all its weights, which may lie in files of their own."""
+        import onnx
+
+        try:
+            onnx.save_model(onnx.load(self._path), path)
+        except Exception as error:
+            # Protobuf's for what has more than 2 GB, and others.
+            raise CompileError(
+                f"{self._path.name} cannot be written as one file: {error}"
+            ) from error
         return {name: name for name in _all_names(self.signature)}
 
 

@@ -198,8 +198,8 @@ def export_blob(candidate: Candidate) -> Candidate:
     return candidate
 
 
-def has_cuda() -> bool:
-    """Say whether ONNX Runtime has a GPU here."""
-    import onnxruntime
+def runs_on_gpu(candidate: Candidate) -> bool:
+    """Say whether what a candidate takes here is the time of a GPU."""
+    from windtunnel.serving.engines.onnx import OnnxEngine
 
-    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    return isinstance(candidate.engine, OnnxEngine) and candidate.engine.uses_gpu

@@ -217,14 +217,15 @@ def test_the_same_content_makes_the_same_archive(tmp_path: Path) -> None:
     assert archives[0].read_bytes() == archives[1].read_bytes()
 
 
-def test_an_archive_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+def test_an_archive_that_cannot_be_delivered_leaves_nothing(tmp_path: Path) -> None:
     """What half of a model is worth."""
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a").write_text("x")
+    (tmp_path / "made").write_text("x")
     taken = tmp_path / "out.tar.gz"
     (taken / "not empty").mkdir(parents=True)
 
-    with pytest.raises(CompileError, match="cannot be written"):
-        archive.pack(tmp_path / "in", taken)
+    with pytest.raises(OSError, match="directory"):
+        archive.deliver(tmp_path / "made", taken)
 
-    assert {path.name for path in tmp_path.iterdir()} == {"in", "out.tar.gz"}
+    assert {path.name for path in tmp_path.iterdir()} == {"made", "out.tar.gz"}
+    with pytest.raises(CompileError, match="cannot be written: Is a directory"):
+        archive.pack(tmp_path, taken)

@@ -51,7 +51,9 @@ class OnnxEngine:
         except Exception as error:
             # Its exceptions have no common class below this one.
             raise LoadError(f"ONNX Runtime cannot load {directory.name}: {error}") from error
-        if _CUDA not in self._session.get_providers():
+        # A provider that the wheel has may find no GPU; then it is not among the session's.
+        self.uses_gpu = _CUDA in self._session.get_providers()
+        if not self.uses_gpu:
             logger.warning(
                 "compiled for %s, and no GPU is used here: ONNX Runtime runs it on the CPU."
                 " What is measured here says nothing about a GPU.",
