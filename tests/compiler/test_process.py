@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -154,6 +155,40 @@ def test_a_command_that_is_interrupted_leaves_nothing_at_all(
 
     assert status == 130
     assert not [*work.iterdir()]
+    assert not [*(tmp_path / "tmp").iterdir()]
+
+
+def test_the_command_writes_the_archive_and_its_report_and_shows_what_was_tried(
+    start: Start, models: Models, tmp_path: Path
+) -> None:
+    """The first thing that a user does, and the second, which is answered from the cache."""
+    home = ("--home", str(tmp_path / "home"), "--target", "ml_c5")
+
+    process = start(
+        *("windtunnel", "compile", str(models.pair), *home, "--json"),
+        *("--out", str(tmp_path / "first.tar.gz")),
+    )
+    output, log = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, log
+    told = json.loads(output)
+    assert told["output"] == str(tmp_path / "first.tar.gz")
+    assert told["report"]["chosen"] == "f32"
+    assert told["report"] == json.loads((tmp_path / "first-report" / "report.json").read_text())
+    with tarfile.open(tmp_path / "first.tar.gz") as tar:
+        assert "pair/1/windtunnel.json" in tar.getnames()
+
+    process = start(
+        *("windtunnel", "compile", str(models.pair), *home),
+        *("--out", str(tmp_path / "second.tar.gz")),
+    )
+    output, log = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, log
+    assert b"answered from the cache" in log
+    assert b"note: int8 was not tried" in log
+    shown = output.decode()
+    for word in ("TensorFlow", "f32", "not measured on the target", "second-report/report.html"):
+        assert word in shown
+    assert (tmp_path / "second-report" / "report.html").is_file()
     assert not [*(tmp_path / "tmp").iterdir()]
 
 
