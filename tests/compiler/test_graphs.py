@@ -107,3 +107,21 @@ def test_shapes_are_specialised_once_and_not_kept_without_end(
     told = [each.message for each in caplog.records if "specialised in" in each.message]
     assert len(told) == len(sides)
     assert len(engine._others) == limits.SPECIALISED_SHAPES_COUNT_MAX
+
+
+def test_changing_numbers_of_rows_end_in_one_graph_for_all(
+    masks: Compiled, tensorflow: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Batches of up to 32 rows would otherwise be compiled for ever, each in a request's time."""
+    engine = masks.load()
+    assert isinstance(engine, OpenVinoEngine)
+
+    with caplog.at_level(logging.WARNING):
+        for rows in (*range(2, 20), 3, 19, 2):
+            inputs = pictures(rows, 8, 8, 3, seed=rows)
+            got = ask(engine, inputs=inputs)["outputs"]
+            assert np.allclose(got, ask(tensorflow, inputs=inputs)["outputs"], atol=1e-4)
+
+    told = [each.message for each in caplog.records if "specialised in" in each.message]
+    assert len(told) == limits.SPECIALISED_ROWS_COUNT_MAX + 1
+    assert told[-1].endswith(" for any number of rows")

@@ -426,6 +426,10 @@ MANIFEST_BYTES_MAX = 4 * MIB
 # Shapes that a compiled model is kept ready for besides its own: each is a compiled graph of the
 # size of its weights. Guess.
 SPECIALISED_SHAPES_COUNT_MAX = 8
+# Of these, those that differ only in their rows. With batching of up to 32, a graph for each count
+# would push out another at every turn, and each takes 0.07 s to make; one for any number is as
+# fast (a U-Net at 256 x 256, 2 cores, 2026-11-26). Guess.
+SPECIALISED_ROWS_COUNT_MAX = 4
 # Script workers of one container: the workshop starts 64, each a process of its own. Guess.
 SCRIPT_WORKER_COUNT_MAX = 256
 # SAGEMAKER_GUNICORN_THREADS of one worker: gunicorn's page advises 2 to 4 a core. Guess.

@@ -113,7 +113,9 @@ def _check(manifest: Manifest) -> None:
             raise ValueError(f"{name} is no name of a file in its folder")
     if manifest.floats not in _FLOATS:
         raise ValueError(f"floats is {manifest.floats}")
-    numbers = [manifest.streams - 1, manifest.threads, *chain(*manifest.shapes.values())]
+    numbers = list(chain(*manifest.shapes.values()))
+    for streams in (manifest.lone, manifest.busy):
+        numbers += [streams.count - 1, streams.threads]
     if not all(isinstance(each, int) and each >= 0 for each in numbers):
         raise ValueError("streams, threads and shapes are whole numbers")
     inputs = manifest.signature.get("inputs", {}).keys()

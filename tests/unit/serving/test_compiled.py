@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from windtunnel.core import limits
-from windtunnel.serving.compiled import MANIFEST, Manifest, describe, read_manifest
+from windtunnel.serving.compiled import MANIFEST, Manifest, Streams, describe, read_manifest
 from windtunnel.serving.engines.compiled import load_compiled
 from windtunnel.serving.engines.engine import Threads
 from windtunnel.serving.errors import LoadError
@@ -19,8 +19,8 @@ WRITTEN = Manifest(
     floats="bf16",
     target="ml_c7i",
     shapes={"inputs": (1, 8, 8, 3)},
-    streams=2,
-    threads=1,
+    lone=Streams(1, 0),
+    busy=Streams(2, 1),
     names={"inputs": "x:0", "outputs": "y:0"},
     signature={"inputs": {"inputs": {"dtype": "DT_FLOAT"}}, "outputs": {"outputs": {}}},
 )
@@ -53,8 +53,11 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
         ),
         ({"blob": ".."}, "is not a compiled model's: .* is no name of a file in its folder"),
         ({"model": 3}, "is not a compiled model's"),
-        ({"streams": "2"}, "is not a compiled model's"),
-        ({"streams": 0}, "is not a compiled model's"),
+        ({"lone": {"count": "2"}}, "is not a compiled model's"),
+        ({"busy": {"count": 0}}, "is not a compiled model's"),
+        ({"busy": {"count": 1, "threads": -1}}, "is not a compiled model's"),
+        ({"busy": {"cores": 1}}, "is not a compiled model's"),
+        ({"busy": 2}, "is not a compiled model's"),
         ({"shapes": [1]}, "is not a compiled model's"),
         ({"shapes": {"inputs": 1}}, "is not a compiled model's"),
         ({"shapes": {"inputs": ["a"]}}, "is not a compiled model's"),
@@ -108,13 +111,12 @@ def test_a_model_for_an_engine_that_is_not_here_is_refused_by_its_name(tmp_path:
 @pytest.mark.parametrize(
     ("intra_op", "expected"),
     [
-        (0, "inferences at once: 2; inference threads: 2 (the report)"),
-        (1, "inferences at once: 1; inference threads: 1 (SAGEMAKER_TFS_INTRA_OP_PARALLELISM)"),
-        (8, "inferences at once: 2; inference threads: 8 (SAGEMAKER_TFS_INTRA_OP_PARALLELISM)"),
+        (0, "4 inference threads; several requests: 2 at once, 1 threads each"),
+        (8, "8 inference threads (SAGEMAKER_TFS_INTRA_OP_PARALLELISM)"),
     ],
 )
 def test_how_it_runs_is_said_and_by_whose_word(intra_op: int, expected: str) -> None:
     """The mapping of TensorFlow's variables is printed at start."""
     said = describe(WRITTEN, intra_op, 4)
 
-    assert said == (f"compiled for ml_c7i: OpenVINO, int8, floats in bf16; {expected}")
+    assert said == f"compiled for ml_c7i: OpenVINO, int8, floats in bf16; {expected}"

@@ -2,7 +2,8 @@
 
 The graph keeps its open dimensions. It is specialised for the shapes it was compiled for when it
 loads, and for others when the first request brings them, which is said in the log: a request of
-other shapes then waits some tenths of a second once, instead of failing.
+other shapes then waits some tenths of a second once, instead of failing. Where only the number of
+rows goes on changing, as with batching, one more graph is made for any number of them.
 """
 
 import logging
@@ -27,6 +28,8 @@ from windtunnel.serving.tensors import DEFAULT_SIGNATURE, Signature, Tensors, re
 logger = logging.getLogger(__name__)
 
 _DEVICE = "CPU"
+# A dimension of any size, in OpenVINO's word.
+_ANY = -1
 Shapes = tuple[tuple[int, ...], ...]
 
 
@@ -128,21 +131,33 @@ class OpenVinoEngine:
 
     def _find(self, shapes: Shapes) -> _Specialised:
         with self._specialising:
-            found = self._others.get(shapes)
-            if found is not None:
-                self._others.move_to_end(shapes)
-                return found
+            for key in (shapes, _any_rows(shapes)):
+                if key in self._others:
+                    self._others.move_to_end(key)
+                    return self._others[key]
             begin_s = time.monotonic()
-            found = self._others[shapes] = self._specialise(shapes)
+            wanted = self._choose(shapes)
+            found = self._others[wanted] = self._specialise(wanted)
             if len(self._others) > limits.SPECIALISED_SHAPES_COUNT_MAX:
                 self._others.popitem(last=False)
             logger.warning(
-                "compiled for %s, asked for %s: specialised in %.2f s",
+                "compiled for %s, asked for %s: specialised in %.2f s%s",
                 " ".join(map(render_shape, self._own)),
                 " ".join(map(render_shape, shapes)),
                 time.monotonic() - begin_s,
+                "" if wanted == shapes else " for any number of rows",
             )
             return found
+
+    def _choose(self, shapes: Shapes) -> Shapes:
+        """Return what to specialise for: these shapes, or these with any number of rows."""
+        specs = self._signature.inputs.values()
+        are_open = all(spec.shape is None or None in spec.shape[:1] for spec in specs)
+        wanted = _any_rows(shapes)
+        alike = sum(_any_rows(each) == wanted for each in self._others)
+        if are_open and alike >= limits.SPECIALISED_ROWS_COUNT_MAX:
+            return wanted
+        return shapes
 
     def _specialise(self, shapes: Shapes) -> _Specialised:
         manifest = self._manifest
@@ -177,6 +192,10 @@ class OpenVinoEngine:
         except (OSError, RuntimeError):
             # Another CPU, or another version: it is compiled, which takes longer.
             return None
+
+
+def _any_rows(shapes: Shapes) -> Shapes:
+    return tuple((_ANY, *shape[1:]) for shape in shapes)
 
 
 def _settings(manifest: Manifest, streams: Streams, intra_op: int) -> dict[str, Any]:
