@@ -3,6 +3,7 @@
 The libraries that convert warn of their own future; that is no failure of ours.
 """
 
+import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,9 +128,21 @@ def output_handler(data, context):
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+def tf() -> Any:
+    """TensorFlow, which no process imports that only collects."""
+    return importlib.import_module("tensorflow")
+
+
+@pytest.fixture(scope="session")
+def networks() -> Any:
+    """What writes models; it imports TensorFlow."""
     from tests.compiler import networks
 
+    return networks
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory, networks: Any) -> Models:
     directory = tmp_path_factory.mktemp("compiler-models")
     masks = networks.masks(directory / "masks" / "7")
     pair = networks.two_by_two(directory / "pair" / "1")

@@ -135,3 +135,42 @@ def onnx_ending_in_identity(path: Path) -> Path:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     return path
+
+
+def of_tensorflow_1(directory: Path) -> Path:
+    """Write what TensorFlow 1 exported, as Neo's 1.15 takes it."""
+    graph = tf.Graph()
+    with graph.as_default(), tf.compat.v1.Session(graph=graph) as session:
+        source = tf.compat.v1.placeholder(tf.float32, [None, 3], name="deep/x")
+        weights = tf.compat.v1.get_variable("w", initializer=tf.constant([[1.0], [2.0], [3.0]]))
+        answer = tf.matmul(source, weights, name="deep/y")
+        session.run(tf.compat.v1.global_variables_initializer())
+        tf.compat.v1.saved_model.simple_save(
+            session, str(directory), {"inputs": source}, {"scores": answer}
+        )
+    return directory
+
+
+def with_a_number(directory: Path) -> Path:
+    """Write a model with an input that has no dimensions."""
+    return of_function(
+        directory,
+        lambda x, limit: {"over": tf.where(x > limit, x, limit)},
+        x=([None, 3], tf.float32),
+        limit=([], tf.float32),
+    )
+
+
+def with_a_loop(directory: Path) -> Path:
+    """Write a model that has control flow, and takes and gives whole numbers."""
+
+    def answer(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        _, value = tf.while_loop(
+            lambda count, _: count < 3,
+            lambda count, value: (count + 1, value * 2 + 1),
+            [tf.constant(0), x],
+            shape_invariants=[tf.TensorShape([]), tf.TensorShape([None, 3])],
+        )
+        return {"value": value, "same": value}
+
+    return of_function(directory, answer, x=([None, 3], tf.int64))

@@ -1,21 +1,22 @@
 """Every format that is taken, and what of it is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from tests.compiler import networks
 from tests.compiler.conftest import Compiler, Models, ask, pictures
 
 from windtunnel.compiler.errors import CompileError
 from windtunnel.serving.errors import RequestError
 
-PICTURE = pictures(2, networks.SIDE_PX, networks.SIDE_PX, 3) / 255
+PICTURE = pictures(2, 32, 32, 3) / 255
 
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
-def test_keras_files_are_compiled(compiler: Compiler, tmp_path: Path, suffix: str) -> None:
+def test_keras_files_are_compiled(
+    compiler: Compiler, tmp_path: Path, suffix: str, networks: Any
+) -> None:
     """Neo takes them, and answers are the network's own."""
     network = networks.keras_model(networks.keras_layers(with_lambda=False))
     network.save(tmp_path / f"net.{suffix}")
@@ -33,7 +34,7 @@ def test_keras_files_are_compiled(compiler: Compiler, tmp_path: Path, suffix: st
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 def test_code_in_a_keras_file_is_run_only_when_that_is_allowed(
-    compiler: Compiler, tmp_path: Path, suffix: str
+    compiler: Compiler, tmp_path: Path, suffix: str, networks: Any
 ) -> None:
     """A Lambda layer is whatever its author wanted to run on this machine."""
     network = networks.keras_model(networks.keras_layers(with_lambda=True))
@@ -48,7 +49,7 @@ def test_code_in_a_keras_file_is_run_only_when_that_is_allowed(
 
 
 def test_a_shape_that_the_model_does_not_take_is_its_own_with_a_notice(
-    compiler: Compiler, tmp_path: Path
+    compiler: Compiler, tmp_path: Path, networks: Any, tf: Any
 ) -> None:
     """The job ends well, and nobody takes the artefact for one of the other size."""
     saved = networks.of_function(
@@ -65,7 +66,7 @@ def test_a_shape_that_the_model_does_not_take_is_its_own_with_a_notice(
 
 
 def test_tflite_is_compiled_with_its_own_names(
-    models: Models, compiler: Compiler, tmp_path: Path
+    models: Models, compiler: Compiler, tmp_path: Path, networks: Any, tf: Any
 ) -> None:
     """Of two inputs, each finds its own."""
     path = networks.tflite(tmp_path / "pair.tflite", models.pair_saved)
@@ -94,7 +95,9 @@ def test_tflite_is_compiled_with_its_own_names(
 
 
 @pytest.mark.parametrize("target", ["ml_c5", "ml_g5"])
-def test_onnx_keeps_its_names(compiler: Compiler, tmp_path: Path, target: str) -> None:
+def test_onnx_keeps_its_names(
+    compiler: Compiler, tmp_path: Path, target: str, networks: Any
+) -> None:
     """A client asks for the tensors that its author named, not for those inside.
 
     The weights in a file of their own are found, and on a GPU are in the one that is written.
@@ -118,7 +121,9 @@ def test_onnx_keeps_its_names(compiler: Compiler, tmp_path: Path, target: str) -
         assert np.allclose(got[name], value, rtol=1e-4)
 
 
-def test_operations_that_cannot_be_converted_are_named(compiler: Compiler, tmp_path: Path) -> None:
+def test_operations_that_cannot_be_converted_are_named(
+    compiler: Compiler, tmp_path: Path, networks: Any, tf: Any
+) -> None:
     """Their names are what one searches for, and replaces."""
     saved = networks.of_function(
         tmp_path / "m" / "1",
@@ -131,7 +136,9 @@ def test_operations_that_cannot_be_converted_are_named(compiler: Compiler, tmp_p
         compiler(archive)
 
 
-def test_an_input_of_text_is_refused_with_the_signature(compiler: Compiler, tmp_path: Path) -> None:
+def test_an_input_of_text_is_refused_with_the_signature(
+    compiler: Compiler, tmp_path: Path, networks: Any, tf: Any
+) -> None:
     """Such a model is served by TensorFlow."""
     saved = networks.of_function(
         tmp_path / "m" / "1",
@@ -150,7 +157,7 @@ def test_an_input_of_text_is_refused_with_the_signature(compiler: Compiler, tmp_
      ("TFLITE", "m.tflite"), ("ONNX", "m.onnx")],
 )  # fmt: skip
 def test_a_file_that_is_no_model_is_the_users_to_mend(
-    compiler: Compiler, tmp_path: Path, framework: str, name: str
+    compiler: Compiler, tmp_path: Path, framework: str, name: str, networks: Any
 ) -> None:
     """A ClientError that names the file, whatever the library below says."""
     archive = networks.pack(tmp_path / "a.tar.gz", {name: "nonsense"})
@@ -165,7 +172,7 @@ def test_a_file_that_is_no_model_is_the_users_to_mend(
 
 
 def test_samples_that_a_model_cannot_take_are_said_to_be_its_own_failure(
-    compiler: Compiler, tmp_path: Path
+    compiler: Compiler, tmp_path: Path, networks: Any, tf: Any
 ) -> None:
     """A table of five words, asked for the ninth."""
 

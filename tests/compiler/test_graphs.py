@@ -1,69 +1,29 @@
 """Graphs of many kinds, and one graph under many callers."""
 
 import logging
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from tests.compiler import networks
 from tests.compiler.conftest import Compiled, Compiler, Models, ask, pictures
 
 from windtunnel.compiler.samples import guess_highs
 from windtunnel.core import limits
 from windtunnel.serving.engines.engine import Engine
-from windtunnel.serving.engines.openvino import OpenVinoEngine
 from windtunnel.serving.openvino_library import ov
 
 
-def of_tensorflow_1(directory: Path) -> Path:
-    """Write what TensorFlow 1 exported, as Neo's 1.15 takes it."""
-    graph = tf.Graph()
-    with graph.as_default(), tf.compat.v1.Session(graph=graph) as session:
-        source = tf.compat.v1.placeholder(tf.float32, [None, 3], name="deep/x")
-        weights = tf.compat.v1.get_variable("w", initializer=tf.constant([[1.0], [2.0], [3.0]]))
-        answer = tf.matmul(source, weights, name="deep/y")
-        session.run(tf.compat.v1.global_variables_initializer())
-        tf.compat.v1.saved_model.simple_save(
-            session, str(directory), {"inputs": source}, {"scores": answer}
-        )
-    return directory
-
-
-def with_a_number(directory: Path) -> Path:
-    """Write a model with an input that has no dimensions."""
-    return networks.of_function(
-        directory,
-        lambda x, limit: {"over": tf.where(x > limit, x, limit)},
-        x=([None, 3], tf.float32),
-        limit=([], tf.float32),
-    )
-
-
-def with_a_loop(directory: Path) -> Path:
-    """Write a model that has control flow, and takes and gives whole numbers."""
-
-    def answer(x: tf.Tensor) -> dict[str, tf.Tensor]:
-        _, value = tf.while_loop(
-            lambda count, _: count < 3,
-            lambda count, value: (count + 1, value * 2 + 1),
-            [tf.constant(0), x],
-            shape_invariants=[tf.TensorShape([]), tf.TensorShape([None, 3])],
-        )
-        return {"value": value, "same": value}
-
-    return networks.of_function(directory, answer, x=([None, 3], tf.int64))
-
-
 @pytest.mark.parametrize("target", ["ml_c5", "ml_g4dn"])
-@pytest.mark.parametrize("write", [of_tensorflow_1, with_a_number, with_a_loop])
+@pytest.mark.parametrize("write", ["of_tensorflow_1", "with_a_number", "with_a_loop"])
 def test_whatever_tensorflow_loads_is_compiled_to_the_same_answers(
-    compiler: Compiler, tmp_path: Path, target: str, write: Callable[[Path], Path]
+    compiler: Compiler, tmp_path: Path, target: str, write: str, networks: Any
 ) -> None:
     """Neo takes two versions of TensorFlow, and simple layers."""
-    archive = networks.pack(tmp_path / "a.tar.gz", {"m/1": write(tmp_path / "m" / "1")})
+    archive = networks.pack(
+        tmp_path / "a.tar.gz", {"m/1": getattr(networks, write)(tmp_path / "m" / "1")}
+    )
 
     compiled = compiler(archive, target=target)
 
@@ -96,6 +56,8 @@ def test_shapes_are_specialised_once_and_not_kept_without_end(
 ) -> None:
     """Each costs the memory of its weights; whoever sends every size must not fill it."""
     engine = masks.load()
+    from windtunnel.serving.engines.openvino import OpenVinoEngine
+
     assert isinstance(engine, OpenVinoEngine)
     sides = [8 + 4 * number for number in range(limits.SPECIALISED_SHAPES_COUNT_MAX + 2)]
 
@@ -114,6 +76,8 @@ def test_changing_numbers_of_rows_end_in_one_graph_for_all(
 ) -> None:
     """Batches of up to 32 rows would otherwise be compiled for ever, each in a request's time."""
     engine = masks.load()
+    from windtunnel.serving.engines.openvino import OpenVinoEngine
+
     assert isinstance(engine, OpenVinoEngine)
 
     with caplog.at_level(logging.WARNING):

@@ -1,6 +1,7 @@
 """Forms in int8, and what they are held to."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,11 +46,9 @@ def test_int8_is_tried_with_calibration_data_and_judged_on_it(
 
 
 def test_what_no_form_reaches_fails_the_job_with_what_each_reached(
-    models: Models, compiler: Compiler, calibration: str, tmp_path: Path
+    models: Models, compiler: Compiler, calibration: str, tmp_path: Path, networks: Any
 ) -> None:
     """A metric of one's own is the last word, and NNCF's accuracy control is tried before it."""
-    from tests.compiler import networks
-
     archive = networks.pack(
         tmp_path / "m.tar.gz", {"m/1": models.masks_saved, "code/metric.py": METRIC}
     )
@@ -73,10 +72,10 @@ def test_what_no_form_reaches_fails_the_job_with_what_each_reached(
     assert (Path(said["report_dir"]) / "report.html").exists()
 
 
-def test_a_metric_of_ones_own_decides(models: Models, compiler: Compiler, tmp_path: Path) -> None:
+def test_a_metric_of_ones_own_decides(
+    models: Models, compiler: Compiler, tmp_path: Path, networks: Any
+) -> None:
     """Whoever knows what answers are for brings the measure along."""
-    from tests.compiler import networks
-
     archive = networks.pack(
         tmp_path / "m.tar.gz", {"m/1": models.masks_saved, "code/metric.py": METRIC}
     )

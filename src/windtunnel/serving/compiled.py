@@ -75,11 +75,12 @@ def describe(manifest: Manifest, intra_op: int, cores: int) -> str:
     names = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
     engine = names.get(manifest.engine, manifest.engine)
     floats = f", floats in {manifest.floats}" if manifest.precision != manifest.floats else ""
-    threads = f"{intra_op or cores} inference threads"
+    lone, busy = manifest.lone, manifest.busy
+    threads = f"{intra_op or lone.count * lone.threads or cores} inference threads"
     if intra_op:
+        # The engine then has no choice.
         threads += " (SAGEMAKER_TFS_INTRA_OP_PARALLELISM)"
-    busy = manifest.busy
-    if busy != manifest.lone:
+    elif busy.count > 1:
         threads += f"; several requests: {busy.count} at once, {busy.threads} threads each"
     return f"compiled for {manifest.target}: {engine}, {manifest.precision}{floats}; {threads}"
 
