@@ -2,7 +2,8 @@
 
 import pytest
 
-from windtunnel.compiler.choice import Entry, choose
+from windtunnel.compiler.choice import Entry, Setting, choose, choose_streams
+from windtunnel.serving.compiled import Streams
 
 
 def entry(name: str, p50_s: float | None, score: float = 1.0, rate: float | None = None) -> Entry:
@@ -79,3 +80,27 @@ def test_where_nothing_could_be_measured_numerics_decide() -> None:
 
     assert found.name == "onnx f32"
     assert found.reason.endswith("its speed was not measured.")
+
+
+@pytest.mark.parametrize(
+    ("rates", "objective", "expected"),
+    [
+        ((100.0, 150.0), "latency", (Streams(1, 0), Streams(2, 1))),
+        # For so little, a second graph is not worth its memory.
+        ((100.0, 105.0), "latency", (Streams(1, 0), Streams(1, 0))),
+        ((100.0, 90.0), "latency", (Streams(1, 0), Streams(1, 0))),
+        ((100.0, 105.0), "throughput", (Streams(2, 1), Streams(2, 1))),
+    ],
+)
+def test_several_at_once_are_run_by_what_was_measured_of_them(
+    rates: tuple[float, float], objective: str, expected: tuple[Streams, Streams]
+) -> None:
+    """A lone request wants all cores; of several, each may be best left one."""
+    settings = [Setting(1, 2, rates[0]), Setting(2, 1, rates[1])]
+
+    assert choose_streams(settings, 0, objective) == expected
+
+
+def test_without_a_measured_setting_all_requests_are_run_as_one_is() -> None:
+    """As for a GPU that is not here."""
+    assert choose_streams([], 1, "throughput") == (Streams(1, 1), Streams(1, 1))
