@@ -63,7 +63,7 @@ def main() -> list[str]:
         calibration = _calibration(directory)
         compiled, jobs = {}, []
         for precision in ("f32", "bf16", "int8"):
-            compiled[precision], took_s = _compile(
+            compiled[precision], took_s = compile_for(
                 directory, source / "model.tar.gz", precision, calibration
             )
             jobs.append(f"{precision} alone {took_s:.0f} s")
@@ -81,8 +81,13 @@ def _calibration(directory: Path) -> Path:
     return path
 
 
-def _compile(
-    directory: Path, archive: Path, precision: str | None, calibration: Path | None
+def compile_for(
+    directory: Path,
+    archive: Path,
+    precision: str | None,
+    calibration: Path | None,
+    # Not "local", which refuses what gains nothing.
+    target: str = "ml_c7i",
 ) -> tuple[Path, float]:
     """Compile with one precision, or with all; return the archive and what it took."""
     name = f"{archive.parent.name}-{precision or 'all'}"
@@ -91,8 +96,7 @@ def _compile(
         "output": str(directory / f"{name}.tar.gz"),
         "report_dir": str(directory / name),
         "framework": "TENSORFLOW",
-        # Not "local", which refuses what gains nothing.
-        "target": "ml_c7i",
+        "target": target,
         "compiler_options": json.dumps({"precisions": [precision]}) if precision else None,
         "calibration": None if calibration is None else str(calibration),
     }
@@ -209,10 +213,10 @@ def _iou(some: list[np.ndarray], others: list[np.ndarray]) -> float:
 
 
 def _full_job(directory: Path, archive: Path, calibration: Path) -> list[str]:
-    _, without_s = _compile(directory, archive, None, None)
+    _, without_s = compile_for(directory, archive, None, None)
     below = directory / "whole"
     below.mkdir()
-    _, with_s = _compile(below, archive, None, calibration)
+    _, with_s = compile_for(below, archive, None, calibration)
     return [
         f"A whole job, all forms tried and measured: {without_s:.0f} s (promised 60),"
         f" with int8 {with_s:.0f} s (120)."
@@ -229,7 +233,7 @@ def _others(directory: Path) -> list[str]:
         below = directory / write.__name__
         below.mkdir()
         archive, calibration = write(below)
-        _compile(below, archive, None, calibration)
+        compile_for(below, archive, None, calibration)
         report = json.loads((below / f"{below.name}-all" / "report.json").read_text())
         title = (write.__doc__ or "").rstrip(".")
         for each in (report["baseline"], *report["candidates"]):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import boto3
 
+from benchmarks.compiler import compile_for
 from benchmarks.endpoints import IMAGE, ROLE, client, endpoint, upload
 from benchmarks.machine import cpu_s, tree
 from benchmarks.unet import sample
@@ -31,6 +32,7 @@ def main() -> list[str]:
     """Measure and return the lines of a table."""
     archive = sample() / "model.tar.gz"
     with tempfile.TemporaryDirectory() as directory:
+        compiled, _ = compile_for(Path(directory), archive, "bf16", None, "local")
         home = Home(Path(directory) / "home")
         with running_cloud(home, log=Path(directory) / "up.log") as cloud:
             session = boto3.Session()
@@ -38,6 +40,9 @@ def main() -> list[str]:
             with endpoint(session, cloud, {"Image": IMAGE, "ModelDataUrl": small}):
                 pass
             times_s = [_start_s(session, cloud, archive, number) for number in range(ROUNDS)]
+            small_s = [
+                _start_s(session, cloud, compiled, ROUNDS + number) for number in range(ROUNDS)
+            ]
             body = (archive.parent / "payload.json").read_bytes()
             with endpoint(session, cloud, {"Image": IMAGE, "ModelDataUrl": small}) as name:
                 added_s = [_add_s(session, cloud, name, body) for _ in range(ROUNDS)]
@@ -45,6 +50,7 @@ def main() -> list[str]:
         f"| warm zygote, {ROUNDS} times each | min | median | max |",
         "|---|---|---|---|",
         _row("CreateEndpoint to InService", times_s),
+        _row("CreateEndpoint to InService, compiled for this machine", small_s),
         _row("from 1 instance to 2, until the new one has answered", added_s),
     ]
 
