@@ -1,7 +1,8 @@
 """Run the measurements: all of them, or those named.
 
     python -m benchmarks [gateway] [unet] [tiny] [unet_peers] [start] [scripts] [generator]
-        [memory] [master] [truth] [control] [proxy] [codecs] [batching] [compiler] [simulate]
+        [memory] [master] [truth] [control] [proxy] [codecs] [batching] [compiler]
+        [benchmark_app] [simulate]
 
 Prints Markdown with the machine's facts. Wants an otherwise idle machine.
 """
@@ -28,6 +29,7 @@ NAMES = (
     "codecs",
     "batching",
     "compiler",
+    "benchmark_app",
     "simulate",
 )
 

@@ -60,7 +60,7 @@ def main() -> list[str]:
     source = sample()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        calibration = _calibration(directory)
+        calibration = calibration_data(directory)
         compiled, jobs = {}, []
         for precision in ("f32", "bf16", "int8"):
             compiled[precision], took_s = compile_for(
@@ -74,7 +74,8 @@ def main() -> list[str]:
     return lines
 
 
-def _calibration(directory: Path) -> Path:
+def calibration_data(directory: Path) -> Path:
+    """Write pictures to quantise by; return the file."""
     path = directory / "calibration.npz"
     pixels = [picture(_CALIBRATION_SEED, index).pixels for index in range(_CALIBRATION_COUNT)]
     np.savez(path, inputs=np.stack(pixels).astype(np.float32))
