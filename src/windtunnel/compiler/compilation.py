@@ -135,8 +135,7 @@ class _Compilation:
         signature = self._source.signature
         if self._job.calibration is not None:
             given = samples.read_samples(self._job.calibration, signature, self._shapes)
-            self._calibration = given
-            self._samples = given[-samples.SAMPLE_COUNT :]
+            self._calibration, self._samples = samples.divide(given)
             return
         highs: dict[str, float] = {}
         if graph is not None:

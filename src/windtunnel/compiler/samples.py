@@ -106,6 +106,16 @@ def read_samples(path: Path, signature: Signature, shapes: Shapes) -> list[Tenso
     ]
 
 
+def divide(given: list[Tensors]) -> tuple[list[Tensors], list[Tensors]]:
+    """Return what is quantised by and what answers are compared on.
+
+    A form is judged on samples that did not make it, as far as there are enough of them.
+    """
+    if len(given) < 2 * SAMPLE_COUNT:
+        return given, given[-SAMPLE_COUNT:]
+    return given[:-SAMPLE_COUNT], given[-SAMPLE_COUNT:]
+
+
 def _inputs(signature: Signature) -> Sequence[tuple[str, TensorSpec]]:
     return [*signature.inputs.items()]
 

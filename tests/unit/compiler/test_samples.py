@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from windtunnel.compiler.errors import CompileError
-from windtunnel.compiler.samples import SAMPLE_COUNT, make_samples, read_samples
+from windtunnel.compiler.samples import SAMPLE_COUNT, divide, make_samples, read_samples
 from windtunnel.core import limits
-from windtunnel.serving.tensors import TYPES, Signature, TensorSpec
+from windtunnel.serving.tensors import TYPES, Signature, Tensors, TensorSpec
 
 
 def signature(**kinds: str) -> Signature:
@@ -149,3 +149,23 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(CompileError, match="c.npz is not an .npz of arrays"):
             read_samples(path, PICTURES, SHAPES)
+
+
+def test_a_form_is_judged_on_samples_that_did_not_make_it() -> None:
+    """A quantised graph is at its best on what it was quantised by."""
+    many: list[Tensors] = [{"x": np.array([float(number)])} for number in range(20)]
+
+    made_by, judged_on = divide(many)
+
+    assert (len(made_by), len(judged_on)) == (12, SAMPLE_COUNT)
+    assert not {each["x"][0] for each in made_by} & {each["x"][0] for each in judged_on}
+
+
+def test_few_samples_are_all_used() -> None:
+    """With a handful, quantising well comes first."""
+    few: list[Tensors] = [{"x": np.array([float(number)])} for number in range(10)]
+
+    made_by, judged_on = divide(few)
+
+    assert made_by == few
+    assert judged_on == few[-SAMPLE_COUNT:]
