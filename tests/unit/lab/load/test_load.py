@@ -504,20 +504,25 @@ def test_an_endpoint_user_works_in_anybodys_locustfile(
     """Whoever has a locustfile keeps it, and gets signed requests and true sizes."""
     locustfile = tmp_path / "locustfile.py"
     locustfile.write_text(
+        "import gevent\n"
         "from locust import constant, task\n"
         "from windtunnel.lab.load import EndpointUser\n"
         "class Caller(EndpointUser):\n"
         f"    payload = {str(payload_file)!r}\n"
         "    wait_time = constant(0.05)\n"
+        "    answered = 0\n"
         "    @task\n"
         "    def predict(self):\n"
         "        assert self.invoke().status == 200\n"
+        "        Caller.answered += 1\n"
+        "        if Caller.answered == 10:\n"
+        "            gevent.spawn(self.environment.runner.quit)\n"
     )
 
     done = subprocess.run(
         [
             *(sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "-u", "2"),
-            *("-r", "2", "-t", "2s", "-H", f"https://{endpoint}", "--csv", str(tmp_path / "s")),
+            *("-r", "2", "-t", "60s", "-H", f"https://{endpoint}", "--csv", str(tmp_path / "s")),
         ],
         env={**os.environ, "WINDTUNNEL_HOME": str(home.path)},
         check=False,
