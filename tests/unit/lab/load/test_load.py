@@ -502,6 +502,7 @@ def test_an_endpoint_user_works_in_anybodys_locustfile(
     home: Home, aws: "FakeAws", endpoint: str, payload_file: Path, tmp_path: Path
 ) -> None:
     """Whoever has a locustfile keeps it, and gets signed requests and true sizes."""
+    # Locust writes its files once a second, and not at its end: two users take two for this many.
     locustfile = tmp_path / "locustfile.py"
     locustfile.write_text(
         "import gevent\n"
@@ -515,7 +516,7 @@ def test_an_endpoint_user_works_in_anybodys_locustfile(
         "    def predict(self):\n"
         "        assert self.invoke().status == 200\n"
         "        Caller.answered += 1\n"
-        "        if Caller.answered == 10:\n"
+        "        if Caller.answered == 80:\n"
         "            gevent.spawn(self.environment.runner.quit)\n"
     )
 
