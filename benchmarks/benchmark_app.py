@@ -19,8 +19,8 @@ from benchmarks.compiler import calibration_data, compile_for
 from benchmarks.unet import sample
 from windtunnel.compiler import machine
 
-_ROUNDS = 5
-_SECONDS = 4
+_ROUNDS = 3
+_SECONDS = 3
 # OpenVINO must not report its use to its makers.
 _APP = (
     "import sys; sys.modules['openvino_telemetry'] = None; "

@@ -226,6 +226,11 @@ class _Compilation:
                 self._job.effort,
                 lambda text, share: self._tell(text, 0.5 + 0.2 * share),
             )
+            if any(each.is_disturbed for each in self._timings.values()):
+                self.notices.append(
+                    "others used this machine's cores meanwhile: on an idle one latencies are"
+                    " lower, and the forms are further apart"
+                )
             self._throughputs = trial.throughputs(
                 self._source,
                 right,
