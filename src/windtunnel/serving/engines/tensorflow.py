@@ -166,13 +166,13 @@ class TensorFlowEngine:
         and to wait for the answer takes 20 µs of CPU, five times what a graph of two operations
         takes (2026-11-26).
         """
-        pooled_s = self._time(signature, inputs)
-        if pooled_s > limits.POOL_CHOICE_RUN_S_MAX:
+        if self._time(signature, inputs, 1) > limits.POOL_CHOICE_RUN_S_MAX:
             return
+        pooled_s = self._time(signature, inputs, _TIMED_RUN_COUNT)
         self._pool = _CALLERS_THREAD
         self._runs.clear()
         self.run(signature, inputs)
-        alone_s = self._time(signature, inputs)
+        alone_s = self._time(signature, inputs, _TIMED_RUN_COUNT)
         if alone_s > pooled_s:
             self._pool = 0
             self._runs.clear()
@@ -183,9 +183,9 @@ class TensorFlowEngine:
             pooled_s * 1e6,
         )
 
-    def _time(self, signature: Signature, inputs: Tensors) -> float:
+    def _time(self, signature: Signature, inputs: Tensors, count: int) -> float:
         times_s = []
-        for _ in range(_TIMED_RUN_COUNT):
+        for _ in range(count):
             begin_s = time.perf_counter()
             self.run(signature, inputs)
             times_s.append(time.perf_counter() - begin_s)
