@@ -17,6 +17,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from windtunnel.cloud.autoscaling.service import AutoScaling
+from windtunnel.cloud.cloudwatch.alarms.service import Alarms
 from windtunnel.cloud.cloudwatch.archive import Archive
 from windtunnel.cloud.cloudwatch.sampler import Sampler
 from windtunnel.cloud.cloudwatch.service import CloudWatch
@@ -42,6 +44,7 @@ from windtunnel.cloud.pace import INSTANT, Pace
 from windtunnel.cloud.router.router import Router
 from windtunnel.cloud.sagemaker.service import SageMaker
 from windtunnel.cloud.store.store import Store
+from windtunnel.cloud.tempo import REAL, Tempo
 from windtunnel.core import limits
 from windtunnel.core.clock import Clock, SystemClock
 from windtunnel.core.errors import NotReadyError
@@ -70,6 +73,7 @@ class Options:
     # What ends when whoever needs this cloud is gone (`core/lifeline.py`).
     lifeline: int | None = None
     pace: Pace = INSTANT
+    tempo: Tempo = REAL
 
 
 async def run(options: Options) -> None:
@@ -119,11 +123,7 @@ async def opened(options: Options) -> AsyncIterator[str]:
 
         store = await Store.open(home.database)
         stack.push_async_callback(store.close)
-        cloudwatch = CloudWatch(
-            clock,
-            await Archive.open(home.metrics),
-            visible_after_s=options.pace.metric_delay_s,
-        )
+        cloudwatch = await _cloudwatch(options, clock)
         await stack.enter_async_context(cloudwatch)
         fleet = Fleet(
             home,
@@ -137,10 +137,13 @@ async def opened(options: Options) -> AsyncIterator[str]:
         stack.push_async_callback(fleet.close)
         router = _router(options, clock, cloudwatch, fleet)
         stack.callback(router.close)
-        sampler = Sampler(clock, cloudwatch, router.loads, fleet.healthy_instances, home.path)
+        sampler = Sampler(
+            clock, cloudwatch, router.loads, fleet.healthy_instances, home.path, options.tempo
+        )
         await stack.enter_async_context(sampler)
         sagemaker = _sagemaker(options, store, fleet, router, supervisor, s3_socket, clock)
         stack.push_async_callback(sagemaker.close)
+        alarms, scaling = await _scaling(options, store, cloudwatch, sagemaker, clock, stack)
         logs = Logs(
             home.logs, clock, region=options.region, visible_after_s=options.pace.log_delay_s
         )
@@ -152,7 +155,8 @@ async def opened(options: Options) -> AsyncIterator[str]:
                 "sagemaker": sagemaker.operations(),
                 "iam": iam.operations(),
                 "sts": Sts(callers, iam, clock).operations(),
-                "cloudwatch": cloudwatch.operations(),
+                "cloudwatch": {**cloudwatch.operations(), **alarms.operations()},
+                "application-autoscaling": scaling.operations(),
                 "logs": logs.operations(),
             },
             Throttle(options.pace.rate_of, clock),
@@ -164,10 +168,7 @@ async def opened(options: Options) -> AsyncIterator[str]:
             body_steps(router),
             Scrapes(Exposition(cloudwatch, router.loads, fleet.instances).render),
         )
-        authority = Authority(home, clock)
-        stack.callback(authority.close)
-        await authority.open()
-        proxy = Proxy(gateway, authority, home.credentials())
+        proxy = Proxy(gateway, await _authority(home, clock, stack), home.credentials())
         server = await _listening(proxy, options)
         proxy.port = server.port
         stack.push_async_callback(gateway.close)
@@ -175,8 +176,11 @@ async def opened(options: Options) -> AsyncIterator[str]:
 
         fleet.open()
         await sagemaker.resume()
+        await scaling.open()
         url = f"http://{options.host}:{server.port}"
-        home.write_record(CloudRecord(url, os.getpid(), generation, 1.0, options.region))
+        home.write_record(
+            CloudRecord(url, os.getpid(), generation, float(options.tempo.factor), options.region)
+        )
         stack.callback(home.forget_record)
         yield url
 
@@ -207,6 +211,38 @@ def _router(options: Options, clock: Clock, cloudwatch: CloudWatch, fleet: Fleet
             InstanceModels, fetch=fleet.fetch, report=report, clock=clock
         ),
     )
+
+
+async def _cloudwatch(options: Options, clock: Clock) -> CloudWatch:
+    return CloudWatch(
+        clock,
+        await Archive.open(options.home.metrics),
+        visible_after_s=options.pace.metric_delay_s,
+        keeps_seconds=options.tempo.is_warped,
+    )
+
+
+async def _authority(home: Home, clock: Clock, stack: contextlib.AsyncExitStack) -> Authority:
+    authority = Authority(home, clock)
+    stack.callback(authority.close)
+    await authority.open()
+    return authority
+
+
+async def _scaling(
+    options: Options,
+    store: Store,
+    cloudwatch: CloudWatch,
+    sagemaker: SageMaker,
+    clock: Clock,
+    stack: contextlib.AsyncExitStack,
+) -> tuple[Alarms, AutoScaling]:
+    region, tempo = options.region, options.tempo
+    alarms = Alarms(store, cloudwatch, clock, region=region, tempo=tempo)
+    await alarms.load()
+    scaling = AutoScaling(store, alarms, sagemaker, clock, region=region, tempo=tempo)
+    stack.push_async_callback(scaling.close)
+    return alarms, scaling
 
 
 async def _listening(proxy: Proxy, options: Options) -> Server:

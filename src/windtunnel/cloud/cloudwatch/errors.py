@@ -3,6 +3,7 @@
 InvalidError
   x CombinationError       each parameter is right, together they are not
   x MissingParameterError  something that must be there is not
+  x FormatError            text that must be JSON is not
   x QueryError             a query of GetMetricData, or an expression in it, makes no sense
   x TokenError             a NextToken does not belong to its request
 """
@@ -16,6 +17,10 @@ class CombinationError(InvalidError):
 
 class MissingParameterError(InvalidError):
     """A parameter that must be given is not."""
+
+
+class FormatError(InvalidError):
+    """Text that must be JSON is not."""
 
 
 class QueryError(InvalidError):

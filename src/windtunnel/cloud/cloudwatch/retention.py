@@ -31,7 +31,8 @@ MINUTE = LADDER[0]
 
 def tiers_of(period_s: int) -> tuple[Tier, ...]:
     """Return the tiers whose rows add up to windows of a period."""
-    if period_s < MINUTE.width_s:
+    # What is no whole number of minutes occurs in clouds whose minutes are shorter (`tempo.py`).
+    if period_s % MINUTE.width_s:
         return (SECOND,)
     return tuple(tier for tier in LADDER if period_s % tier.width_s == 0)
 

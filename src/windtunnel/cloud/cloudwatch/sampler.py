@@ -9,7 +9,8 @@
   variant without traffic has metrics of the value zero, and so can be scaled in (AWS, "Auto scaling
   prerequisites").
 
-A minute's samples carry the start of the minute that has just ended.
+A minute's samples carry the start of the minute that has just ended. Where scaling's time passes
+faster (`tempo.py`), these minutes and ten seconds are as much shorter.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ from windtunnel.cloud.cloudwatch.metric import (
 from windtunnel.cloud.cloudwatch.summary import Summary
 from windtunnel.cloud.cloudwatch.usage import Instance, Meter, Target, Usage, by_metric
 from windtunnel.cloud.router.routes import VariantLoad
+from windtunnel.cloud.tempo import REAL, Tempo
 from windtunnel.core.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -61,7 +63,10 @@ class Sampler:
         loads: Callable[[], Sequence[VariantLoad]],
         instances: Callable[[], Sequence[Instance]],
         disk: Path,
+        tempo: Tempo = REAL,
     ) -> None:
+        self._step_s = tempo.period_s(_STEP_S)
+        self._minute_s = tempo.period_s(_MINUTE_S)
         self._clock = clock
         self._sink = sink
         self._loads = loads
@@ -83,7 +88,7 @@ class Sampler:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(_STEP_S - self._clock.now_s() % _STEP_S)
+            await asyncio.sleep(self._step_s - self._clock.now_s() % self._step_s)
             try:
                 await self.look()
             except Exception:
@@ -92,15 +97,16 @@ class Sampler:
 
     async def look(self) -> None:
         """Take the samples that are due now."""
-        at_s = int(self._clock.now_s() + _EARLY_S) // _STEP_S * _STEP_S
+        step_s, length_s = self._step_s, self._minute_s
+        at_s = int(self._clock.now_s() + _EARLY_S) // step_s * step_s
         last_s = self._last_s
         if at_s <= last_s:
             return
         self._last_s = at_s
         loads = self._loads()
         self._sink.add(_concurrency(loads, at_s))
-        if at_s // _MINUTE_S > last_s // _MINUTE_S:
-            minute_s = at_s // _MINUTE_S * _MINUTE_S - _MINUTE_S
+        if at_s // length_s > last_s // length_s:
+            minute_s = at_s // length_s * length_s - length_s
             await self._add_zeros(loads, minute_s)
             self._sink.add(_loaded(loads, minute_s))
             targets = [Target.of(instance) for instance in self._instances()]
@@ -115,7 +121,7 @@ class Sampler:
                 variant_metric(INVOCATIONS, name, load.endpoint_name, load.variant_name)
                 for name in _IDLE_METRICS
             ]
-            if not await self._sink.has_samples(metrics[0], minute_s, minute_s + _MINUTE_S):
+            if not await self._sink.has_samples(metrics[0], minute_s, minute_s + self._minute_s):
                 zero = Summary.of_value(0.0)
                 self._sink.add(Sample(metric, "None", minute_s, zero) for metric in metrics)
 

@@ -14,7 +14,7 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from windtunnel.cloud.cloudwatch import statistics
 from windtunnel.cloud.cloudwatch.archive import Archive, Question, Window
@@ -24,7 +24,6 @@ from windtunnel.cloud.cloudwatch.mathematics.series import Series
 from windtunnel.cloud.cloudwatch.metric import Metric, Sample
 from windtunnel.cloud.cloudwatch.puts import samples_of_put
 from windtunnel.cloud.cloudwatch.queries import MetricQuery, Query
-from windtunnel.cloud.cloudwatch.retention import MINUTE
 from windtunnel.cloud.cloudwatch.samples import InvocationRecord, Samples, samples_of
 from windtunnel.cloud.cloudwatch.statistics import Statistic, UnknownStatisticError
 from windtunnel.cloud.cloudwatch.summary import Summary
@@ -49,17 +48,37 @@ _STATISTIC_KEYS = {
 }
 
 
+class PeriodSpan(NamedTuple):
+    """Whole periods of a metric, by their numbers since the epoch."""
+
+    metric: Metric
+    period_s: int
+    first: int
+    last: int
+    unit: str | None = None
+    needs_distribution: bool = False
+
+
 class CloudWatch:
     """Takes measurements, answers questions about them.
 
     With `visible_after_s`, what was measured can be seen only so long after its second or minute
-    ended, as on AWS, where metrics are late.
+    ended, as on AWS, where metrics are late. With `keeps_seconds` all is kept by the second, for
+    alarms whose minutes are shorter (`tempo.py`).
     """
 
-    def __init__(self, clock: Clock, archive: Archive, *, visible_after_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        archive: Archive,
+        *,
+        visible_after_s: float = 0.0,
+        keeps_seconds: bool = False,
+    ) -> None:
         self._clock = clock
         self._archive = archive
-        self._visible_after_s = visible_after_s
+        self.visible_after_s = visible_after_s
+        self._keeps_seconds = keeps_seconds
         self._samples = Samples()
         self._totals = Totals()
         self._added: deque[Sample] = deque(maxlen=limits.METRIC_UNSAVED_COUNT_MAX)
@@ -94,7 +113,12 @@ class CloudWatch:
 
     def add(self, samples: Iterable[Sample]) -> None:
         """Take what somebody in this process measured; it is saved with the next batch."""
-        self._added.extend(samples)
+        self._added.extend(self._kept(samples))
+
+    def _kept(self, samples: Iterable[Sample]) -> Iterable[Sample]:
+        if not self._keeps_seconds:
+            return samples
+        return [sample._replace(is_high_resolution=True) for sample in samples]
 
     async def read(self, query: MetricQuery, start_s: float, end_s: float) -> Series:
         """Return the values of a statistic, by the start of their windows."""
@@ -115,6 +139,39 @@ class CloudWatch:
             {at_s: value for at_s, value in values if value is not None},
         )
 
+    async def read_periods(self, spans: Sequence[PeriodSpan]) -> list[dict[int, Summary]]:
+        """Return what metrics came to in whole periods, by the period's number since the epoch.
+
+        For alarms: many at once, and periods that begin where they say, not where a question does.
+        """
+        await self._save()
+        now_s = self._clock.now_s()
+        shown_until_s = now_s - self.visible_after_s if self.visible_after_s else math.inf
+        questions = [
+            Question(
+                span.metric,
+                span.period_s,
+                span.first * span.period_s,
+                (span.last + 1) * span.period_s,
+                now_s,
+                span.unit,
+                span.needs_distribution,
+                shown_until_s,
+            )
+            for span in spans
+        ]
+        alike = [each for each in questions if not each.needs_distribution]
+        answers = iter(await self._archive.windows_of_all(alike))
+        found = []
+        for question in questions:
+            windows = (
+                await self._archive.windows(question)
+                if question.needs_distribution
+                else next(answers)
+            )
+            found.append(_by_period(windows, question.period_s))
+        return found
+
     async def evaluate(
         self, queries: Sequence[Query], start_s: float, end_s: float
     ) -> list[Result]:
@@ -123,11 +180,11 @@ class CloudWatch:
         return [result async for _, result in results_of(queries, self.read, span)]
 
     async def has_samples(self, metric: Metric, start_s: int, end_s: int) -> bool:
-        """Say whether a metric has samples in some minutes, shown already or not."""
+        """Say whether a metric has samples in a stretch of time, shown already or not."""
         await self._save()
         now_s = self._clock.now_s()
-        minute = Question(metric, MINUTE.width_s, start_s, end_s, now_s)
-        return bool(await self._archive.windows(minute))
+        span = Question(metric, end_s - start_s, start_s, end_s, now_s)
+        return bool(await self._archive.windows(span))
 
     async def totals(self) -> Totals:
         """Return what all variants came to since the start, up to now."""
@@ -149,7 +206,7 @@ class CloudWatch:
         """Keep what a user measured."""
         now_s = self._clock.now_s()
         # A thousand metrics take tens of milliseconds, which the loop does not have.
-        samples = await asyncio.to_thread(samples_of_put, request, now_s)
+        samples = self._kept(await asyncio.to_thread(samples_of_put, request, now_s))
         await self._archive.put(lambda: samples, now_s)
         return {}
 
@@ -209,7 +266,7 @@ class CloudWatch:
     ) -> list[Window]:
         await self._save()
         now_s = self._clock.now_s()
-        late_s = self._visible_after_s
+        late_s = self.visible_after_s
         question = Question(
             metric,
             period_s,
@@ -257,6 +314,16 @@ class CloudWatch:
                 # What could not age now does so in five minutes.
                 log.exception("the metrics could not be tidied")
             await asyncio.sleep(limits.METRIC_TIDY_INTERVAL_S)
+
+
+def _by_period(windows: Sequence[Window], period_s: int) -> dict[int, Summary]:
+    """Return windows by their period; a metric's units are summed up together."""
+    found: dict[int, Summary] = {}
+    for window in windows:
+        period = window.start_s // period_s
+        old = found.get(period)
+        found[period] = window.summary if old is None else old.plus(window.summary)
+    return found
 
 
 def _wanted_statistics(request: dict[str, Any]) -> tuple[list[Statistic], list[Statistic]]:

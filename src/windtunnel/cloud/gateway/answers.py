@@ -15,6 +15,7 @@ from typing import Any
 
 from windtunnel.cloud.cloudwatch.errors import (
     CombinationError,
+    FormatError,
     MissingParameterError,
     QueryError,
     TokenError,
@@ -55,7 +56,10 @@ _INVALID_CODES = {
 }
 _INVALID_CODE_ELSEWHERE = "ValidationException"
 # What each service calls its own failure, where it is not InternalFailure.
-_INTERNAL_CODES = {"cloudwatch": "InternalServiceError"}
+_INTERNAL_CODES = {
+    "application-autoscaling": "InternalServiceException",
+    "cloudwatch": "InternalServiceError",
+}
 
 
 @dataclass(frozen=True)
@@ -144,11 +148,15 @@ _DECLARED: tuple[tuple[type[CloudError], str], ...] = (
     (LimitExceededError, "LimitExceededException"),
     (LimitExceededError, "TooManyTagsException"),
     (NotFoundError, "ResourceNotFound"),
+    (NotFoundError, "ObjectNotFoundException"),
     (ConflictError, "ResourceInUse"),
     (LimitExceededError, "ResourceLimitExceeded"),
     (CombinationError, "InvalidParameterCombinationException"),
     (MissingParameterError, "MissingRequiredParameterException"),
+    (LimitExceededError, "LimitExceededFault"),
     (TokenError, "InvalidNextToken"),
+    (TokenError, "InvalidNextTokenException"),
+    (FormatError, "InvalidFormatFault"),
 )
 
 

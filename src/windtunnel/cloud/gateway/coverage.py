@@ -71,7 +71,72 @@ _LIST = _names(
     "CreationTimeAfter",
 )
 
+# Application Auto Scaling scales the instances of endpoints' variants here, and nothing else.
+_SCALED: Honoured = {
+    "ServiceNamespace": Only(("sagemaker",)),
+    "ScalableDimension": Only(("sagemaker:variant:DesiredInstanceCount",)),
+}
+
 HONOURED: Mapping[str, Mapping[str, Honoured]] = {
+    "application-autoscaling": {
+        "RegisterScalableTarget": {
+            **_SCALED,
+            **_names("ResourceId", "MinCapacity", "MaxCapacity", "SuspendedState", "Tags"),
+            # AWS uses its service-linked role for SageMaker, whatever is named.
+            "RoleARN": ALL,
+        },
+        "DescribeScalableTargets": {
+            **_SCALED,
+            **_names("ResourceIds", "MaxResults", "NextToken"),
+        },
+        "DeregisterScalableTarget": {**_SCALED, **_names("ResourceId")},
+        "PutScalingPolicy": {
+            **_SCALED,
+            **_names("PolicyName", "ResourceId", "StepScalingPolicyConfiguration"),
+            "PolicyType": Only(("StepScaling", "TargetTrackingScaling")),
+            "TargetTrackingScalingPolicyConfiguration": {
+                **_names(
+                    "TargetValue",
+                    "PredefinedMetricSpecification",
+                    "ScaleOutCooldown",
+                    "ScaleInCooldown",
+                    "DisableScaleIn",
+                ),
+                "CustomizedMetricSpecification": _names(
+                    "MetricName", "Namespace", "Dimensions", "Statistic", "Unit"
+                ),
+            },
+        },
+        "DescribeScalingPolicies": {
+            **_SCALED,
+            **_names("PolicyNames", "ResourceId", "MaxResults", "NextToken"),
+        },
+        "DeleteScalingPolicy": {**_SCALED, **_names("PolicyName", "ResourceId")},
+        "PutScheduledAction": {
+            **_SCALED,
+            **_names(
+                "ResourceId",
+                "ScheduledActionName",
+                "Schedule",
+                "Timezone",
+                "StartTime",
+                "EndTime",
+                "ScalableTargetAction",
+            ),
+        },
+        "DescribeScheduledActions": {
+            **_SCALED,
+            **_names("ScheduledActionNames", "ResourceId", "MaxResults", "NextToken"),
+        },
+        "DeleteScheduledAction": {**_SCALED, **_names("ResourceId", "ScheduledActionName")},
+        "DescribeScalingActivities": {
+            **_SCALED,
+            **_names("ResourceId", "MaxResults", "NextToken", "IncludeNotScaledActivities"),
+        },
+        "ListTagsForResource": _names("ResourceARN"),
+        "TagResource": _names("ResourceARN", "Tags"),
+        "UntagResource": _names("ResourceARN", "TagKeys"),
+    },
     "sagemaker": {
         "CreateModel": {
             # Roles are checked for their form: there is nothing to be protected from one's own
@@ -262,6 +327,67 @@ HONOURED: Mapping[str, Mapping[str, Honoured]] = {
             # It is about entities, which are refused.
             "StrictEntityValidation": Only((False, True)),
         },
+        "PutMetricAlarm": {
+            **_names(
+                "AlarmName",
+                "AlarmDescription",
+                "ActionsEnabled",
+                "AlarmActions",
+                "MetricName",
+                "Namespace",
+                "Statistic",
+                "ExtendedStatistic",
+                "Dimensions",
+                "Period",
+                "Unit",
+                "EvaluationPeriods",
+                "DatapointsToAlarm",
+                "Threshold",
+                "TreatMissingData",
+                "EvaluateLowSampleCountPercentile",
+                "Tags",
+            ),
+            "ComparisonOperator": Only(
+                (
+                    "GreaterThanOrEqualToThreshold",
+                    "GreaterThanThreshold",
+                    "LessThanThreshold",
+                    "LessThanOrEqualToThreshold",
+                )
+            ),
+        },
+        "DescribeAlarms": _names(
+            "AlarmNames",
+            "AlarmNamePrefix",
+            "AlarmTypes",
+            "StateValue",
+            "ActionPrefix",
+            "MaxRecords",
+            "NextToken",
+        ),
+        "DescribeAlarmsForMetric": _names(
+            "MetricName",
+            "Namespace",
+            "Statistic",
+            "ExtendedStatistic",
+            "Dimensions",
+            "Period",
+            "Unit",
+        ),
+        "DescribeAlarmHistory": _names(
+            "AlarmName",
+            "AlarmTypes",
+            "HistoryItemType",
+            "StartDate",
+            "EndDate",
+            "MaxRecords",
+            "NextToken",
+            "ScanBy",
+        ),
+        "SetAlarmState": _names("AlarmName", "StateValue", "StateReason", "StateReasonData"),
+        "DeleteAlarms": _names("AlarmNames"),
+        "EnableAlarmActions": _names("AlarmNames"),
+        "DisableAlarmActions": _names("AlarmNames"),
     },
 }
 

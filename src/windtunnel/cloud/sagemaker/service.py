@@ -11,6 +11,7 @@ from windtunnel.cloud.jobs.workshop import Workshop
 from windtunnel.cloud.sagemaker.endpoint_configs import EndpointConfigs
 from windtunnel.cloud.sagemaker.endpoints import Endpoints
 from windtunnel.cloud.sagemaker.models import Models
+from windtunnel.cloud.sagemaker.records import Endpoint
 from windtunnel.cloud.sagemaker.roster import Fleet, Router
 from windtunnel.cloud.sagemaker.tagging import Tagging
 from windtunnel.cloud.store.store import Store
@@ -79,6 +80,21 @@ class SageMaker:
         await self._endpoints.resume()
         await self._jobs.resume()
         self._is_ready.set()
+
+    # --- for others in this process ---------------------------------------------------------------
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        """Return an endpoint as it was last committed."""
+        return self._endpoints.records.find(name)
+
+    async def set_instance_count(
+        self, endpoint_name: str, variant_name: str, instance_count: int
+    ) -> None:
+        """Begin to give a variant another instance count, as its owner would."""
+        desired = {"variant_name": variant_name, "desired_instance_count": instance_count}
+        await self._endpoints.update_weights_and_capacities(
+            {"endpoint_name": endpoint_name, "desired_weights_and_capacities": [desired]}
+        )
 
     async def close(self) -> None:
         """Stop looking after the endpoints and jobs, without deleting anything."""
