@@ -114,17 +114,18 @@ def _wait_ready(process: subprocess.Popen[bytes], log: Path | None) -> str:
 
 
 @contextlib.contextmanager
-def used_cloud(home: Home, say: Callable[[str], None]) -> Iterator[CloudRecord]:
+def used_cloud(home: Home, say: Callable[[str], None], *options: str) -> Iterator[CloudRecord]:
     """Use the cloud of a home; where none is up, run one until nobody uses it any more.
 
-    Several may do so at once: one of them starts the cloud, and that one ends it after the others.
+    The options are `up`'s, for a cloud that is started. Several may do so at once: one of them
+    starts it, and that one ends it after the others.
     """
     home.prepare()
     with contextlib.ExitStack() as stack:
         with _lock(home.start_lock, fcntl.LOCK_EX):
             record = _record_of_running(home)
             if record is None:
-                stack.enter_context(_shared_cloud(home, say))
+                stack.enter_context(_shared_cloud(home, say, *options))
                 record = home.running()
             stack.enter_context(_lock(home.use_lock, fcntl.LOCK_SH))
         yield record
@@ -142,10 +143,10 @@ def _record_of_running(home: Home) -> CloudRecord | None:
 
 
 @contextlib.contextmanager
-def _shared_cloud(home: Home, say: Callable[[str], None]) -> Iterator[None]:
+def _shared_cloud(home: Home, say: Callable[[str], None], *options: str) -> Iterator[None]:
     log = home.logs / "run.log"
     log.unlink(missing_ok=True)
-    with contextlib.ExitStack() as after, running_cloud(home, log=log):
+    with contextlib.ExitStack() as after, running_cloud(home, *options, log=log):
         try:
             yield
         finally:

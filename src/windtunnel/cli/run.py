@@ -4,14 +4,18 @@ import os
 import secrets
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from windtunnel.cli.options import HomeOption
+from windtunnel.cli.up import check_warp
 from windtunnel.core import limits
 from windtunnel.core.errors import UsageError
-from windtunnel.core.home import Home
+from windtunnel.core.home import CloudRecord, Home
+
+if TYPE_CHECKING:
+    from windtunnel.cloud.gateway.proxy.permits import Permit
 
 # As a shell says it: found but not runnable, and not found.
 _NOT_RUNNABLE = 126
@@ -30,6 +34,15 @@ def run(
             metavar="HOST",
             help="A host besides AWS's that may be reached over https, like pypi.org, *.pypi.org "
             "or git.example.org:8443; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    warp: Annotated[
+        int | None,
+        typer.Option(
+            "--warp",
+            metavar="K",
+            help="Start the cloud with a clock of scaling that is K times as fast (see `up`).",
             show_default=False,
         ),
     ] = None,
@@ -55,20 +68,15 @@ def run(
     from windtunnel.cli.inside import inside
     from windtunnel.cli.left_behind import RUN_VARIABLE, wait_left_behind
     from windtunnel.cli.locust_shim import with_locust_watched
-    from windtunnel.cloud.gateway.proxy.permits import read_permit
 
-    permits = []
-    for text in allow_host or ():
-        try:
-            permits.append(read_permit(text))
-        except ValueError as error:
-            raise UsageError(f"--allow-host {text}: {error}.") from error
-    if len(permits) > limits.ALLOWED_HOST_COUNT_MAX:
-        raise UsageError(f"--allow-host: at most {limits.ALLOWED_HOST_COUNT_MAX} hosts.")
+    permits = _permits(allow_host or [])
+    if warp is not None:
+        check_warp(warp)
     if shutil.which(command[0]) is None:
         _refuse(command[0])
     where = Home.resolve(home)
-    with used_cloud(where, _say) as cloud:
+    with used_cloud(where, _say, *(() if warp is None else ("--warp", str(warp)))) as cloud:
+        _check_clock(warp, cloud)
         made = inside(where, cloud, permits, os.environ)
         for remark in made.remarks:
             _say(remark)
@@ -84,6 +92,29 @@ def run(
         if not no_locust_watch:
             wait_left_behind(word, where.shims, _say)
     raise typer.Exit(status)
+
+
+def _permits(hosts: list[str]) -> "list[Permit]":
+    from windtunnel.cloud.gateway.proxy.permits import read_permit
+
+    permits = []
+    for text in hosts:
+        try:
+            permits.append(read_permit(text))
+        except ValueError as error:
+            raise UsageError(f"--allow-host {text}: {error}.") from error
+    if len(permits) > limits.ALLOWED_HOST_COUNT_MAX:
+        raise UsageError(f"--allow-host: at most {limits.ALLOWED_HOST_COUNT_MAX} hosts.")
+    return permits
+
+
+def _check_clock(warp: int | None, cloud: CloudRecord) -> None:
+    """Refuse a cloud that is up already with another clock."""
+    if warp is not None and cloud.warp != warp:
+        raise UsageError(
+            f"--warp {warp}: the cloud that is up there runs at clock x{cloud.warp:g}. Stop it, or "
+            "name another home."
+        )
 
 
 def _refuse(name: str) -> None:

@@ -23,6 +23,14 @@ _PORT_MAX = 65_535
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}")
 # Above instances (nice 5 and more), so that a loaded machine delays the models and not the door.
 _GATEWAY_NICE = -5
+# What divides 60: what CloudWatch keeps, it keeps by the second (`cloud/tempo.py`).
+_WARPS = [number for number in range(1, 61) if 60 % number == 0]
+
+
+def check_warp(warp: int) -> None:
+    """Refuse a --warp that no minute can be divided by."""
+    if warp not in _WARPS:
+        raise UsageError(f"--warp is one of {', '.join(map(str, _WARPS))}, not {warp}.")
 
 
 def up(
@@ -44,8 +52,18 @@ def up(
             "AWS, metrics and logs come as late, control calls are throttled.",
         ),
     ] = "instant",
+    warp: Annotated[
+        int,
+        typer.Option(
+            "--warp",
+            metavar="K",
+            help="Let scaling's time pass K times as fast: alarm periods, cooldowns and rates of "
+            "schedules last 1/K as long. Counts, timestamps and all else stay as they are. K "
+            "divides 60.",
+        ),
+    ] = 1,
 ) -> None:
-    """Run the local cloud: SageMaker, its runtime, S3, IAM, STS, CloudWatch and Logs here.
+    """Run the local cloud: SageMaker, its runtime, Application Auto Scaling, S3 and more, here.
 
     It stays in the foreground and prints `ready http://127.0.0.1:PORT` on stdout when it answers.
     Everything it knows lies in the home; the next `up` brings its endpoints back.
@@ -62,6 +80,12 @@ def up(
         raise UsageError("--payload-limit must be at least 1 byte.")
     if startup not in {"instant", "aws"}:
         raise UsageError(f"--startup is `instant` or `aws`, not {startup!r}.")
+    check_warp(warp)
+    if warp > 1 and startup == "aws":
+        raise UsageError(
+            "--warp goes with --startup instant: how long AWS takes to start instances and to "
+            "show metrics is not warped."
+        )
     if importlib.util.find_spec("uvloop") is None or importlib.util.find_spec("httptools") is None:
         raise NotReadyError(
             'The local cloud is not installed here: pip install "windtunnel[local]".'
@@ -70,6 +94,7 @@ def up(
 
     from windtunnel.cloud.app import Options, run
     from windtunnel.cloud.pace import INSTANT, as_on_aws
+    from windtunnel.cloud.tempo import Tempo
     from windtunnel.core.allocator import keep_freed_memory
 
     logging.basicConfig(
@@ -84,6 +109,13 @@ def up(
         f"{pace.sentence()}; each instance is a stand-in on this machine's {os.cpu_count()} cores.",
         err=True,
     )
+    tempo = Tempo(warp)
+    if tempo.is_warped:
+        typer.echo(
+            f"{tempo.label}: a minute of alarms and cooldowns lasts {tempo.lasts_s(60):g} s, with "
+            "as many requests as come in that time.",
+            err=True,
+        )
     if host not in _LOOPBACK_HOSTS:
         typer.echo(
             f"Listening on {host}: whoever reaches it and holds this home's key runs code here.",
@@ -91,4 +123,4 @@ def up(
         )
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         os.nice(_GATEWAY_NICE)
-    uvloop.run(run(Options(where, host, port, region, payload_limit, lifeline, pace)))
+    uvloop.run(run(Options(where, host, port, region, payload_limit, lifeline, pace, tempo)))

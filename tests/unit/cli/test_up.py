@@ -16,6 +16,9 @@ from windtunnel.core.errors import UsageError
         ({"port": 70_000}, "--port 70000"),
         ({"region": "mars"}, "--region mars"),
         ({"payload_limit": 0}, "--payload-limit"),
+        ({"warp": 0}, "--warp is one of 1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60, not 0"),
+        ({"warp": 7}, "--warp is one of"),
+        ({"warp": 10, "startup": "aws"}, "--warp goes with --startup instant"),
     ],
 )
 def test_a_wrong_word_is_refused_by_its_name(words: dict[str, Any], expected: str) -> None:

@@ -1,6 +1,6 @@
 """What Application Auto Scaling says of what is not there or makes no sense.
 
-Sources: moto's tests against AWS (no target, no policy, a resource of another kind), aws-cdk#29065
+Sources: moto (no target, no policy, a resource of another kind), aws-cdk#29065
 (which predefined metrics a dimension takes), answers that course notes quote (burstable types).
 Where none was found the words are ours.
 """

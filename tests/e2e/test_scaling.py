@@ -1,0 +1,280 @@
+"""Auto scaling with real instances: policies that fire, and requests that none of it costs.
+
+The endpoint is a server with one slot of 100 ms: its time is waiting, so that four instances have
+four times the capacity on any machine. The clock of scaling runs 60 times as fast: a minute of
+alarms and cooldowns lasts a second.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from tests.e2e.play import Client, Maker, client_of
+
+from windtunnel.cli.cloud_process import CloudProcess, running_cloud
+from windtunnel.core.home import Home
+
+pytestmark = [pytest.mark.slow, pytest.mark.cloud]
+
+_WARP = "60"
+_PATIENCE_S = 90.0
+_SERVER = """
+import http.server, os, signal, threading, time
+slot = threading.Lock()
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *args): pass
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self): self.answer(b"")
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        with slot:
+            time.sleep(0.1)
+        self.answer(b"done")
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+_PLACE = {
+    "ServiceNamespace": "sagemaker",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+}
+
+
+@pytest.fixture(scope="module")
+def warped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
+    """A cloud whose clock of scaling is fast."""
+    directory = tmp_path_factory.mktemp("warped")
+    home = Home(directory / "home")
+    with running_cloud(home, "--warp", _WARP, log=directory / "up.log") as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def there(warped: CloudProcess) -> Client:
+    """Clients of that cloud, by service."""
+    return lambda service: client_of(warped, service)
+
+
+@pytest.fixture
+def endpoint(there: Client, tmp_path: Path) -> Iterator[str]:
+    """An endpoint of one instance with one slot."""
+    maker = Maker(there, "none")
+    maker.directory = tmp_path
+    yield maker.command(_SERVER)
+    maker.close()
+
+
+class Load:
+    """So many users, each with its next request when the last one was answered."""
+
+    def __init__(self, client: Client, name: str, users: int) -> None:
+        self.answered = 0
+        self.failures: list[str] = []
+        self._stop = threading.Event()
+        self._client = client
+        self._name = name
+        self._threads = [threading.Thread(target=self._call) for _ in range(users)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for(self, count: int) -> None:
+        """Wait for so many more answers."""
+        wanted = self.answered + count
+        _wait(lambda: self.answered >= wanted, "no answers")
+
+    def _call(self) -> None:
+        runtime = self._client("sagemaker-runtime")
+        while not self._stop.is_set():
+            try:
+                answer = runtime.invoke_endpoint(EndpointName=self._name, Body=b"x")
+                assert answer["Body"].read() == b"done"
+                self.answered += 1
+            except ClientError as error:
+                self.failures.append(str(error))
+
+
+def _counts(client: Client, name: str) -> tuple[str, int, int]:
+    answer = client("sagemaker").describe_endpoint(EndpointName=name)
+    (variant,) = answer["ProductionVariants"]
+    return (
+        answer["EndpointStatus"],
+        variant["CurrentInstanceCount"],
+        variant["DesiredInstanceCount"],
+    )
+
+
+def _wait(condition: Callable[[], bool], what: str) -> None:
+    deadline_s = time.monotonic() + _PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, what
+        time.sleep(0.05)
+
+
+def _wait_settled(client: Client, name: str, count: int) -> None:
+    wanted = ("InService", count, count)
+    _wait(lambda: _counts(client, name) == wanted, f"never {wanted}")
+
+
+def _register(client: Client, name: str, low: int, high: int) -> str:
+    resource_id = f"endpoint/{name}/variant/AllTraffic"
+    client("application-autoscaling").register_scalable_target(
+        ResourceId=resource_id, MinCapacity=low, MaxCapacity=high, **_PLACE
+    )
+    return resource_id
+
+
+def _activities(client: Client, resource_id: str) -> list[dict[str, Any]]:
+    answer = client("application-autoscaling").describe_scaling_activities(
+        ServiceNamespace="sagemaker", ResourceId=resource_id
+    )
+    found: list[dict[str, Any]] = answer["ScalingActivities"]
+    return found
+
+
+def _statuses(client: Client, resource_id: str) -> list[str]:
+    return [each["StatusCode"] for each in _activities(client, resource_id)]
+
+
+def test_a_ramp_scales_out_a_calm_scales_in_and_no_request_fails(
+    there: Client, endpoint: str
+) -> None:
+    """The workshop's own calls, and the scene that its notebook waits for."""
+    scaling = there("application-autoscaling")
+    resource_id = _register(there, endpoint, 1, 4)
+    scaling.put_scaling_policy(
+        PolicyName="SageMakerEndpointInvocationScalingPolicy",
+        ServiceNamespace="sagemaker",
+        ResourceId=resource_id,
+        ScalableDimension="sagemaker:variant:DesiredInstanceCount",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            # 10 a minute there; a minute lasts a second here, and counts are not multiplied.
+            "TargetValue": 1.5,
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+            },
+            "ScaleInCooldown": 500,
+            "ScaleOutCooldown": 30,
+        },
+    )
+    with Load(there, endpoint, users=6) as load:
+        _wait_settled(there, endpoint, 4)
+        load.wait_for(40)
+    _wait_settled(there, endpoint, 1)
+    _wait(lambda: "InProgress" not in _statuses(there, resource_id), "an activity without an end")
+    activities = _activities(there, resource_id)
+
+    assert load.failures == []
+    assert activities[-1]["Description"] == "Setting desired instance count to 4."
+    assert activities[0]["Description"] == "Setting desired instance count to 1."
+    assert "-AlarmHigh-" in activities[-1]["Cause"]
+    assert "-AlarmLow-" in activities[0]["Cause"]
+    assert set(_statuses(there, resource_id)) == {"Successful"}
+    assert all("(clock x60)" in each["Details"] for each in activities)
+
+
+def test_no_request_is_lost_however_often_capacity_changes(there: Client, endpoint: str) -> None:
+    """Every scale-in ends instances that were just answering."""
+    with Load(there, endpoint, users=6) as load:
+        for count in (4, 1, 3, 2, 4, 1):
+            _register(there, endpoint, count, count)
+            _wait_settled(there, endpoint, count)
+            load.wait_for(6)
+
+    assert load.failures == []
+
+
+@pytest.mark.parametrize("protocol", ["json", "query", "smithy-rpc-v2-cbor"])
+def test_alarms_speak_every_protocol_of_cloudwatch(warped: CloudProcess, protocol: str) -> None:
+    """Old SDKs send forms, new ones CBOR; all see the same alarm."""
+    client = _speaking(warped, protocol)
+    assert client.meta.service_model.resolved_protocol == protocol
+    name = f"of {protocol}"
+    client.put_metric_alarm(
+        AlarmName=name,
+        Namespace="Own",
+        MetricName="M",
+        Dimensions=[{"Name": "d", "Value": "1"}],
+        ExtendedStatistic="p99",
+        Period=60,
+        EvaluationPeriods=3,
+        DatapointsToAlarm=2,
+        Threshold=0.5,
+        ComparisonOperator="LessThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+    client.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a try")
+    (shown,) = client.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    items = client.describe_alarm_history(AlarmName=name, ScanBy="TimestampAscending")
+    with pytest.raises(client.exceptions.ResourceNotFound):
+        client.delete_alarms(AlarmNames=["nobody"])
+    client.delete_alarms(AlarmNames=[name])
+
+    assert (shown["ExtendedStatistic"], shown["Threshold"]) == ("p99", 0.5)
+    assert shown["Dimensions"] == [{"Name": "d", "Value": "1"}]
+    assert shown["ActionsEnabled"] is True
+    assert items["AlarmHistoryItems"][0]["HistorySummary"] == f'Alarm "{name}" created'
+    assert client.describe_alarms(AlarmNames=[name])["MetricAlarms"] == []
+
+
+def _speaking(cloud: CloudProcess, protocol: str) -> Any:
+    """Return a client of CloudWatch that speaks one protocol."""
+    environment = cloud.environment({})
+    session = boto3.Session(
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region_name="us-east-1",
+    )
+    loader = session._session.get_component("data_loader")
+    load = loader.load_service_model
+
+    def one_protocol(service: str, kind: str, *more: Any, **options: Any) -> Any:
+        model = load(service, kind, *more, **options)
+        if (service, kind) == ("cloudwatch", "service-2"):
+            metadata = {**model["metadata"], "protocol": protocol, "protocols": [protocol]}
+            model = {**model, "metadata": metadata}
+        return model
+
+    loader.load_service_model = one_protocol
+    return session.client("cloudwatch", endpoint_url=cloud.url)
+
+
+def test_what_is_not_offered_is_refused_by_name(there: Client) -> None:
+    """Nothing of another service's scaling is taken and then never done."""
+    scaling = there("application-autoscaling")
+    with pytest.raises(ClientError) as caught:
+        scaling.register_scalable_target(
+            ServiceNamespace="ecs",
+            ResourceId="service/a/b",
+            ScalableDimension="ecs:service:DesiredCount",
+            MinCapacity=1,
+            MaxCapacity=2,
+        )
+    with pytest.raises(scaling.exceptions.ObjectNotFoundException):
+        scaling.delete_scaling_policy(PolicyName="p", ResourceId="endpoint/e/variant/v", **_PLACE)
+    with pytest.raises(scaling.exceptions.InvalidNextTokenException):
+        scaling.describe_scalable_targets(ServiceNamespace="sagemaker", NextToken="none")
+
+    error = caught.value.response["Error"]
+    assert error["Code"] == "ValidationException"
+    assert (
+        "ServiceNamespace 'ecs', ScalableDimension 'ecs:service:DesiredCount'" in (error["Message"])
+    )
