@@ -5,6 +5,9 @@ four times the capacity on any machine. The clock of scaling runs 60 times as fa
 alarms and cooldowns lasts a second.
 """
 
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -200,6 +203,36 @@ def test_no_request_is_lost_however_often_capacity_changes(there: Client, endpoi
             load.wait_for(6)
 
     assert load.failures == []
+
+
+def test_autoscale_proposes_a_target_and_registers_it(
+    warped: CloudProcess, there: Client, endpoint: str
+) -> None:
+    """The formula, its arithmetic at this clock, and a policy that is there afterwards."""
+    command = [sys.executable, "-m", "windtunnel", "autoscale", endpoint]
+    where = ["--home", str(warped.home.path), "--json"]
+    first = subprocess.run(
+        [*command, *where, "--capacity-rps", "10", "--max", "3", "--in-cooldown", "500s"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    second = subprocess.run(
+        [*command, *where, "--target", "0.1"], check=True, capture_output=True, text=True
+    )
+    found = json.loads(first.stdout)
+    (policy,) = there("application-autoscaling").describe_scaling_policies(
+        ResourceId=f"endpoint/{endpoint}/variant/AllTraffic", **_PLACE
+    )["ScalingPolicies"]
+
+    assert found["arithmetic"].startswith(
+        "MAX_RPS 10 x SAFETY_FACTOR 0.5 x 1 (a minute at clock x60) = 5 invocations"
+    )
+    assert found["clock"] == "x60"
+    assert len(found["Alarms"]) == 2
+    assert found["ScalableTarget"]["MaxCapacity"] == 3
+    assert "warning   the target 0.1 is one request every 10 s" in second.stderr
+    assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 0.1
 
 
 @pytest.mark.parametrize("protocol", ["json", "query", "smithy-rpc-v2-cbor"])

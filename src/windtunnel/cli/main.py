@@ -11,6 +11,7 @@ import typer
 
 from windtunnel import __version__
 from windtunnel.cli import (
+    autoscale,
     clean,
     compilation,
     container,
@@ -65,6 +66,7 @@ app.command(name="compile")(compilation.compile_model)
 app.command()(grouped(deploy.deploy))
 app.command()(grouped(invoke.invoke))
 app.command()(grouped(load.load))
+app.command()(grouped(autoscale.autoscale))
 app.command()(grouped(simulate.simulate))
 app.command()(report.report)
 app.command()(grouped(clean.clean))

@@ -72,20 +72,7 @@ def up(
     """
     # A cloud that `run` started ends with it, however that ends.
     lifeline = join_parent(signal.SIGTERM)
-    if not 0 <= port <= _PORT_MAX:
-        raise UsageError(f"--port {port}: a port is a number from 0 to {_PORT_MAX}.")
-    if not _REGION.fullmatch(region):
-        raise UsageError(f"--region {region}: AWS's regions read like us-east-1.")
-    if payload_limit < 1:
-        raise UsageError("--payload-limit must be at least 1 byte.")
-    if startup not in {"instant", "aws"}:
-        raise UsageError(f"--startup is `instant` or `aws`, not {startup!r}.")
-    check_warp(warp)
-    if warp > 1 and startup == "aws":
-        raise UsageError(
-            "--warp goes with --startup instant: how long AWS takes to start instances and to "
-            "show metrics is not warped."
-        )
+    _check(port, region, payload_limit, startup, warp)
     if importlib.util.find_spec("uvloop") is None or importlib.util.find_spec("httptools") is None:
         raise NotReadyError(
             'The local cloud is not installed here: pip install "windtunnel[local]".'
@@ -111,11 +98,7 @@ def up(
     )
     tempo = Tempo(warp)
     if tempo.is_warped:
-        typer.echo(
-            f"{tempo.label}: a minute of alarms and cooldowns lasts {tempo.lasts_s(60):g} s, with "
-            "as many requests as come in that time.",
-            err=True,
-        )
+        typer.echo(tempo.sentence(), err=True)
     if host not in _LOOPBACK_HOSTS:
         typer.echo(
             f"Listening on {host}: whoever reaches it and holds this home's key runs code here.",
@@ -124,3 +107,20 @@ def up(
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         os.nice(_GATEWAY_NICE)
     uvloop.run(run(Options(where, host, port, region, payload_limit, lifeline, pace, tempo)))
+
+
+def _check(port: int, region: str, payload_limit: int, startup: str, warp: int) -> None:
+    if not 0 <= port <= _PORT_MAX:
+        raise UsageError(f"--port {port}: a port is a number from 0 to {_PORT_MAX}.")
+    if not _REGION.fullmatch(region):
+        raise UsageError(f"--region {region}: AWS's regions read like us-east-1.")
+    if payload_limit < 1:
+        raise UsageError("--payload-limit must be at least 1 byte.")
+    if startup not in {"instant", "aws"}:
+        raise UsageError(f"--startup is `instant` or `aws`, not {startup!r}.")
+    check_warp(warp)
+    if warp > 1 and startup == "aws":
+        raise UsageError(
+            "--warp goes with --startup instant: how long AWS takes to start instances and to "
+            "show metrics is not warped."
+        )

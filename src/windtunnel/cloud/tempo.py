@@ -41,5 +41,12 @@ class Tempo:
         """What every output of a warped cloud carries."""
         return f"clock x{self.factor}"
 
+    def sentence(self) -> str:
+        """Say it to whoever starts the cloud."""
+        return (
+            f"{self.label}: a minute of alarms and cooldowns lasts {self.lasts_s(60):g} s, with as "
+            "many requests as come in that time."
+        )
+
 
 REAL = Tempo()

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # What `up` is in unless it is told another.
 LOCAL_REGION = "us-east-1"
 # What may carry an address of its own from the environment or a config file.
-_SERVICES = ("sagemaker", "sagemaker-runtime", "s3", "sts", "iam")
+_SERVICES = ("sagemaker", "sagemaker-runtime", "s3", "sts", "iam", "application-autoscaling")
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,11 @@ class Target:
             config=self._brief_config(),
         )
 
-    def application_autoscaling(self) -> Any:  # noqa: ANN401 - likewise
-        """Return a client of Application Auto Scaling; it can be done without, too."""
+    def application_autoscaling(self, *, is_brief: bool = True) -> Any:  # noqa: ANN401 - likewise
+        """Return a client of Application Auto Scaling; where it can be done without, brief."""
+        config = self._brief_config() if is_brief else self.config
         return self.session.client(
-            "application-autoscaling", endpoint_url=self.endpoint_url, config=self._brief_config()
+            "application-autoscaling", endpoint_url=self.endpoint_url, config=config
         )
 
     def cloudwatch(self) -> Any:  # noqa: ANN401 - likewise
@@ -137,6 +138,12 @@ class Target:
                 read_timeout=limits.BRIEF_TIMEOUT_S,
             )
         )
+
+    @property
+    def warp(self) -> float:
+        """How many times as fast as AWS's the clock of scaling is there (`up --warp`)."""
+        record = None if self.home is None else self.home.record()
+        return 1.0 if record is None else record.warp
 
     @property
     def renews_credentials(self) -> bool:

@@ -1,0 +1,169 @@
+"""A scaling policy for an endpoint: what its target should be, and putting it.
+
+AWS's formula for the target ("Load test your auto scaling configuration"):
+
+    SageMakerVariantInvocationsPerInstance = MAX_RPS x SAFETY_FACTOR x 60
+
+MAX_RPS is what one instance can do; 60 is the metric's period in seconds, which in a local cloud
+with a warped clock is as much shorter: counts are not multiplied there. What is proposed and what
+is warned of is pure; `register` alone calls AWS.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from windtunnel.autoscaling.tracking import LOW_SHARE, windows_of
+from windtunnel.core.errors import UsageError
+from windtunnel.lab import refusals
+from windtunnel.lab.endpoint import Endpoint, Variant
+from windtunnel.lab.simulation.capacity import Capacity
+from windtunnel.lab.target import Target
+
+METRIC = "SageMakerVariantInvocationsPerInstance"
+# The name that SageMaker's console gives its own policy; it knows others only by their alarms
+# (boto/boto3#2839).
+POLICY_NAME = "SageMakerEndpointInvocationScalingPolicy"
+# Where AWS's page says to start.
+SAFETY_FACTOR = 0.5
+_PLACE = {
+    "ServiceNamespace": "sagemaker",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+}
+_MINUTE_S = 60.0
+# Below this share of what an instance can do, a policy adds instances that have next to nothing to
+# do. Guess: a tenth of the safety factor that AWS starts from.
+_IDLE_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A policy as the command line asks for it."""
+
+    capacity_min: int
+    capacity_max: int
+    out_cooldown_s: int
+    in_cooldown_s: int
+    policy_name: str = POLICY_NAME
+    is_in_disabled: bool = False
+
+    def check(self) -> None:
+        """Refuse what AWS would refuse, before any call."""
+        if self.capacity_min < 0 or self.capacity_max < 1:
+            raise UsageError("--min is 0 or more, --max 1 or more.")
+        if self.capacity_min > self.capacity_max:
+            raise UsageError(f"--min {self.capacity_min} is above --max {self.capacity_max}.")
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A target value, and the arithmetic that it comes from."""
+
+    value: float
+    arithmetic: str
+
+
+def proposed(capacity: Capacity, safety_factor: float, warp: float = 1.0) -> Proposal:
+    """Return the target that AWS's formula gives for a capacity."""
+    if not 0 < safety_factor <= 1:
+        raise UsageError(f"--safety-factor {safety_factor:g} is not above 0 and up to 1.")
+    period_s = _MINUTE_S / warp
+    value = float(f"{capacity.rps * safety_factor * period_s:.6g}")
+    clock = f" (a minute at clock x{warp:g})" if warp != 1 else ""
+    return Proposal(
+        value,
+        f"MAX_RPS {capacity.rps:g} x SAFETY_FACTOR {safety_factor:g} x {period_s:g}{clock} = "
+        f"{value:g} invocations per instance; MAX_RPS from {capacity.source} "
+        f"({capacity.fidelity})",
+    )
+
+
+def warnings(
+    wanted: Wanted, value: float, capacity: Capacity | None, warp: float = 1.0
+) -> Iterator[str]:
+    """Yield what is likely not meant with a policy."""
+    period_s = _MINUTE_S / warp
+    per_s = value / period_s
+    if capacity is not None and per_s >= capacity.rps:
+        yield (
+            f"the target {value:g} could never fire: an instance that does {capacity.rps:g} "
+            f"requests a second has at most {capacity.rps * period_s:g} in a period, however many "
+            "wait for it"
+        )
+    elif capacity is not None and per_s < capacity.rps * _IDLE_SHARE:
+        yield (
+            f"the target {value:g} will always fire: more than {per_s:.3g} requests a second for "
+            f"each instance add another, and each could do {capacity.rps:g}; any real traffic goes "
+            f"straight to {wanted.capacity_max} instances"
+        )
+    elif capacity is None and per_s < 1:
+        yield (
+            f"the target {value:g} is one request every {1 / per_s:.3g} s for each instance: any "
+            f"real traffic goes straight to {wanted.capacity_max} instances. What one instance can "
+            "do is found by `windtunnel load ENDPOINT --capacity`"
+        )
+    if wanted.capacity_min == wanted.capacity_max:
+        yield f"between {wanted.capacity_min} and {wanted.capacity_max} there is nothing to scale"
+    if wanted.capacity_min == 0:
+        yield "--min 0 is taken, but a real-time variant keeps one instance"
+    if capacity is not None and capacity.fidelity == "stand-in":
+        yield (
+            "the capacity is a stand-in's on this machine: on AWS the target is only as right as "
+            "a load run there says"
+        )
+
+
+def variant_of(endpoint: Endpoint, name: str | None) -> Variant:
+    """Return the variant that is meant: the one named, or the only one."""
+    known = ", ".join(each.name for each in endpoint.variants)
+    if name is None:
+        if len(endpoint.variants) == 1:
+            return endpoint.variants[0]
+        raise UsageError(f"Endpoint {endpoint.name} has the variants {known}: say --variant.")
+    for each in endpoint.variants:
+        if each.name == name:
+            return each
+    raise UsageError(f"Endpoint {endpoint.name} has no variant {name}: its variants are {known}.")
+
+
+def words_for(resource_id: str, wanted: Wanted, value: float) -> dict[str, Any]:
+    """Return what boto3 takes: register_scalable_target's words and put_scaling_policy's."""
+    place = {**_PLACE, "ResourceId": resource_id}
+    return {
+        "ScalableTarget": {
+            **place,
+            "MinCapacity": wanted.capacity_min,
+            "MaxCapacity": wanted.capacity_max,
+        },
+        "ScalingPolicy": {
+            **place,
+            "PolicyName": wanted.policy_name,
+            "PolicyType": "TargetTrackingScaling",
+            "TargetTrackingScalingPolicyConfiguration": {
+                "TargetValue": value,
+                "PredefinedMetricSpecification": {"PredefinedMetricType": METRIC},
+                "ScaleOutCooldown": wanted.out_cooldown_s,
+                "ScaleInCooldown": wanted.in_cooldown_s,
+                "DisableScaleIn": wanted.is_in_disabled,
+            },
+        },
+    }
+
+
+def register(target: Target, words: dict[str, Any]) -> list[str]:
+    """Register a target and put its policy; return the names of its alarms."""
+    client = target.application_autoscaling(is_brief=False)
+    with refusals.explained("the scalable target"):
+        client.register_scalable_target(**words["ScalableTarget"])
+    with refusals.explained("the scaling policy"):
+        answer = client.put_scaling_policy(**words["ScalingPolicy"])
+    return [each["AlarmName"] for each in answer.get("Alarms", [])]
+
+
+def alarm_sentences(value: float, *, is_in_disabled: bool) -> Iterator[str]:
+    """Yield when the policy's alarms go off."""
+    windows = windows_of(METRIC)
+    yield f"out: above {value:g} in {windows.high.periods} minutes in a row"
+    if not is_in_disabled:
+        low = float(f"{value * LOW_SHARE:.6g}")
+        yield f"in: below {low:g} in {windows.low.periods} minutes in a row"
