@@ -2,7 +2,7 @@
 
     python -m benchmarks [gateway] [unet] [tiny] [unet_peers] [start] [scripts] [generator]
         [memory] [master] [truth] [control] [proxy] [codecs] [batching] [compiler]
-        [benchmark_app] [simulate]
+        [benchmark_app] [simulate] [scaling]
 
 Prints Markdown with the machine's facts. Wants an otherwise idle machine.
 """
@@ -31,6 +31,7 @@ NAMES = (
     "compiler",
     "benchmark_app",
     "simulate",
+    "scaling",
 )
 
 

@@ -52,6 +52,7 @@ _LAYOUT = Layout(
     bytes_max=2 * limits.METRIC_FILE_BYTES_MAX,
 )
 _COLUMNS = "count, sum, low, high, distribution"
+_IN_ORDER = " ORDER BY start_s, unit"
 # Metrics that age in one transaction: others' commits wait for its end.
 _AGED_TOGETHER = 50
 # Questions that are answered in one turn: a few milliseconds, for which others' commits wait.
@@ -303,6 +304,14 @@ def _windows(question: Question, connection: sqlite3.Connection) -> list[Window]
     if question.needs_distribution:
         query = f"SELECT start_s, unit, {_COLUMNS} FROM points WHERE {where}"  # noqa: S608 - ours
         return _merged(question, connection.execute(query, values))
+    is_row = [tier.width_s for tier in tiers] == [question.period_s]
+    if is_row and question.start_s % question.period_s == 0:
+        # A row is a window: minutes from a whole one on, which is what alarms ask for.
+        query = f"SELECT start_s, unit, count, sum, low, high FROM points WHERE {where}"  # noqa: S608 - ours
+        return [
+            Window(start_s, unit, Summary(*figures))
+            for start_s, unit, *figures in connection.execute(query + _IN_ORDER, values)
+        ]
     query = (
         f"SELECT (start_s - :start_s) / :period_s AS number, unit, SUM(count), SUM(sum), "  # noqa: S608 - ours
         f"MIN(low), MAX(high) FROM points WHERE {where} GROUP BY number, unit ORDER BY number, unit"
