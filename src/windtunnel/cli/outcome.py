@@ -44,13 +44,14 @@ def show(summary: Mapping[str, Any], *, as_json: bool) -> None:
 
 def result_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return a run's outcome as a person reads it."""
+    from windtunnel.lab import hardware
     from windtunnel.lab.quantities import format_duration, format_percent, format_rate
 
     latency = summary["latency_s"]
     count, failures = summary["requests"], summary["failures"]
     lines = [
         *capacity.lines(summary.get("capacity")),
-        f"on        {summary['hardware']['instances']}",
+        f"on        {hardware.place(summary['hardware'])}",
     ]
     if count == 0:
         return [*lines, f"requests  {_nothing_measured(summary)}", *_warmup_lines(summary)]

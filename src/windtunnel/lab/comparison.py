@@ -269,6 +269,7 @@ def _facts(asked: Mapping[str, Any]) -> dict[str, str]:
             dict.fromkeys(payload["content_type"] for payload in plan["payloads"])
         ),
         "cloud": asked["target"]["cloud"],
+        "clock": asked["target"].get("clock", "x1"),
         "load processes": str(plan["processes"]),
     }
     for variant in endpoint["variants"]:

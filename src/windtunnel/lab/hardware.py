@@ -6,7 +6,7 @@ ran. `stand-in` is this machine in place of the type; `measured` is the type its
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,6 +74,12 @@ def fidelity(
         "instances": ", ".join(_stand_in(variant, cpu_count) for variant in variants),
         "server": " and ".join(dict.fromkeys(_server(variant.image) for variant in variants)),
     }
+
+
+def place(hardware: Mapping[str, Any]) -> str:
+    """Return where a result was measured: the instances, and a clock that is not AWS's."""
+    clock = f", clock {hardware['clock']}" if "clock" in hardware else ""
+    return f"{hardware['instances']}{clock}"
 
 
 def _server(image: str) -> str:

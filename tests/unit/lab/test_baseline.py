@@ -139,6 +139,7 @@ def test_runs_that_were_asked_other_things_are_not_compared(
         ("cpu_model", "B processor"),
         ("cpu_count_usable", 4),
         ("instruction_sets", ["avx2", "amx_bf16"]),
+        ("clock", "x10"),
     ],
 )
 def test_a_run_on_another_machine_is_not_compared(name: str, to: object) -> None:

@@ -50,3 +50,9 @@ def test_this_machine_is_described() -> None:
     assert facts["cpu_count"] >= facts["cpu_count_usable"] >= 1
     assert facts["memory_bytes"] > 0
     json.dumps(facts)
+
+
+def test_a_result_from_a_warped_cloud_says_so_wherever_it_names_the_instances() -> None:
+    """Ten minutes of its scaling took one; nobody may read that as AWS's pace."""
+    assert hardware.place({"instances": "ml.c5.large"}) == "ml.c5.large"
+    assert hardware.place({"instances": "ml.c5.large", "clock": "x10"}) == "ml.c5.large, clock x10"

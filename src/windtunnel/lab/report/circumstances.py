@@ -41,6 +41,8 @@ def _served(asked: Mapping[str, Any], hardware: Mapping[str, Any]) -> Iterator[R
     endpoint = asked["endpoint"]
     yield "endpoint", f"{endpoint['name']} ({asked['target']['cloud']}, {asked['plan']['url']})"
     yield "instances", f"{hardware['instances']}; fidelity: {hardware['fidelity']}"
+    if "clock" in hardware:
+        yield "clock", f"clock {hardware['clock']}: scaling is so many times as fast as on AWS"
     if "server" in hardware:
         yield "served by", hardware["server"]
     for variant in endpoint["variants"]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from windtunnel.core import limits
-from windtunnel.lab import checks
+from windtunnel.lab import checks, hardware
 from windtunnel.lab.quantities import format_duration, format_percent, format_rate
 
 # What GitHub's Markdown would take for markup, or for the end of a cell.
@@ -42,7 +42,7 @@ def _outcome(check: checks.Check) -> str:
 
 def _figures(summary: Mapping[str, Any]) -> str:
     count, failures = summary["requests"], summary["failures"]
-    place = f"on {summary['hardware']['instances']}"
+    place = f"on {hardware.place(summary['hardware'])}"
     if not count:
         return f"No request was measured {place}."
     latency = "".join(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from windtunnel.lab import hardware
 from windtunnel.lab.comparison import CONFIDENCE, DIFFERENCE_MIN, Change, differences
 from windtunnel.lab.objectives import CONFIDENCE as OBJECTIVE_CONFIDENCE
 from windtunnel.lab.objectives import format_confidence
@@ -61,7 +62,7 @@ def verdicts(view: RunView) -> Html:
         "endpoint ",
         tag("b", summary["endpoint"]),
         " on ",
-        tag("b", summary["hardware"]["instances"]),
+        tag("b", hardware.place(summary["hardware"])),
         cls="where",
     )
     notes = [
@@ -283,7 +284,7 @@ def overview(seen: Sequence[RunView]) -> Html:
                 ),
                 tag("td", f"{summary['failures']:,} of {summary['requests']:,}", cls="number"),
                 driven_by(summary),
-                summary["hardware"]["instances"],
+                hardware.place(summary["hardware"]),
                 tag("td", "valid") if summary["valid"] else tag("td", "INVALID", cls="bad"),
             )
         )
