@@ -134,10 +134,6 @@ class Alarm:
         length_s = self.rule.period_s
         return [(round(period * length_s, 3), value) for period, value in self._recent_pairs()]
 
-    def value_of(self, period: int) -> float | None:
-        """Return the data point that was told for a period of the range, None where none was."""
-        return self._values.get(period)
-
     @property
     def range_length(self) -> int:
         """How many periods a look covers."""

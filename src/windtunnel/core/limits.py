@@ -207,30 +207,11 @@ METRIC_TIDY_INTERVAL_S = 300.0
 # Brackets and calls of one expression inside one another: its 2,048 characters could be as many.
 METRIC_EXPRESSION_DEPTH_MAX = 64
 
-# Alarms: CloudWatch's quota is 5,000 in a region, and can be raised; two for each scalable target
-# there may be. DescribeAlarms answers up to 100 at once ("max": 100 on MaxRecords in botocore's
-# model).
+# CloudWatch's quota of 5,000 alarms can be raised: here two for each of as many scalable targets as
+# DynamoDB may have. Of alarms' histories and scaling activities so many for AWS's weeks: guess.
 ALARM_COUNT_MAX = 10_000
-ALARM_PAGE_COUNT_MAX = 100
-# What became of alarms: AWS keeps 30 days of it. An item has a kilobyte or two. Guess.
-ALARM_HISTORY_COUNT_MAX = 10_000
-
-# --- Auto scaling, `cloud/autoscaling` ---------------------------------------------------------
-# Application Auto Scaling's quotas: 500 scalable targets of a resource type (5,000 of DynamoDB's;
-# it can be raised), 50 policies and 200 scheduled actions of a target, 50 tags.
 SCALABLE_TARGET_COUNT_MAX = 5_000
-SCALING_POLICY_COUNT_MAX = 50
-SCHEDULED_ACTION_COUNT_MAX = 200
-SCALING_TAG_COUNT_MAX = 50
-# Most on a page: "between 1 and 50", of policies "between 1 and 10" (botocore's pages).
-SCALING_PAGE_COUNT_MAX = 50
-SCALING_POLICY_PAGE_COUNT_MAX = 10
-# AWS keeps activities for six weeks; here besides no more than so many, half a kilobyte each.
-# Guess.
-SCALING_ACTIVITY_COUNT_MAX = 10_000
-SCALING_ACTIVITY_KEPT_S = 42 * 24 * 3600.0
-# How often the loop looks whether something is due; a look at nothing takes microseconds. Guess.
-SCALING_LOOK_INTERVAL_S = 0.25
+SCALING_HISTORY_COUNT_MAX = 10_000
 
 # --- Instances, `cloud/fleet` -----------------------------------------------------------------
 # ContainerStartupHealthCheckTimeoutInSeconds: 60 to 3,600, and SageMaker's docs speak of

@@ -3,13 +3,14 @@
 from typing import Any
 
 from windtunnel.cloud.autoscaling import requests, wording
-from windtunnel.cloud.autoscaling.book import Book, listed
+from windtunnel.cloud.autoscaling.book import PAGE_COUNT_MAX, Book, listed
 from windtunnel.cloud.autoscaling.records import Action, joined
 from windtunnel.cloud.errors import InvalidError
 from windtunnel.cloud.sagemaker.errors import LimitExceededError
-from windtunnel.core import limits
 
 Document = dict[str, Any]
+# Of one target (Application Auto Scaling's quotas).
+_COUNT_MAX = 200
 
 
 class Actions:
@@ -51,7 +52,7 @@ class Actions:
             )
         requests.check_bounds(low, high)
         resource_id, name = request["resource_id"], request["scheduled_action_name"]
-        arn = old.arn if old else self._book.scaling_arn("scheduledAction", resource_id, name)
+        arn = old.arn if old else self._book.action_arn(resource_id, name)
         return Action(name, resource_id, arn, text, created_s, zone, start_s, end_s, low, high)
 
     async def describe(self, request: Document) -> Document:
@@ -63,9 +64,7 @@ class Actions:
             if (resource_id is None or each.resource_id == resource_id)
             and (not names or each.name in names)
         ]
-        shown, token = listed(
-            request, chosen, lambda each: [each.key], limits.SCALING_PAGE_COUNT_MAX
-        )
+        shown, token = listed(request, chosen, lambda each: [each.key], PAGE_COUNT_MAX)
         return {"scheduled_actions": [each.shown() for each in shown], "next_token": token}
 
     async def delete(self, request: Document) -> Document:
@@ -79,8 +78,5 @@ class Actions:
         return {}
 
     def _check_room(self, resource_id: str) -> None:
-        if len(self._book.actions_of(resource_id)) >= limits.SCHEDULED_ACTION_COUNT_MAX:
-            raise LimitExceededError(
-                f"A scalable target has up to {limits.SCHEDULED_ACTION_COUNT_MAX} scheduled "
-                "actions."
-            )
+        if len(self._book.actions_of(resource_id)) >= _COUNT_MAX:
+            raise LimitExceededError(f"A scalable target has up to {_COUNT_MAX} scheduled actions.")

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from windtunnel.cloud.autoscaling.book import Book, listed
-from windtunnel.core import limits
+from windtunnel.cloud.autoscaling.book import PAGE_COUNT_MAX, Book, listed
 
 Document = dict[str, Any]
+# "From the previous six weeks" (botocore's page).
+_KEPT_S = 42 * 24 * 3600.0
 
 
 class Activities:
@@ -18,7 +19,7 @@ class Activities:
         """Return a page of the activities; what was not done only where that is asked for."""
         resource_id = request.get("resource_id")
         with_not_scaled = bool(request.get("include_not_scaled_activities"))
-        since_s = self._book.now_s() - limits.SCALING_ACTIVITY_KEPT_S
+        since_s = self._book.now_s() - _KEPT_S
         chosen = sorted(
             (
                 each
@@ -34,7 +35,7 @@ class Activities:
             request,
             chosen,
             lambda each: [each.key],
-            limits.SCALING_PAGE_COUNT_MAX,
+            PAGE_COUNT_MAX,
             is_descending=True,
         )
         return {"scaling_activities": [each.shown() for each in shown], "next_token": token}

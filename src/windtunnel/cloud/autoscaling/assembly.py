@@ -61,21 +61,21 @@ def _assembly(
     tempo: Tempo,
 ) -> Assembly:
     tracked, stepped = [], []
-    names: set[str] = set()
+    sets_off: set[str] = set()
     lasts = tempo.lasts_s(1.0)
     for policy in policies:
         if policy.kind == "TargetTrackingScaling":
-            names.update(policy.alarms)
+            sets_off.update(policy.alarms)
             tracked.append(_tracked(policy, target.resource_id, alarms, lasts))
         else:
             steps = requests.step_policy(policy.name, policy.configuration, lasts)
             for name in by_action.get(policy.arn, ()):
                 alarm = _played(name, alarms)
                 if alarm is not None:
-                    names.add(name)
+                    sets_off.add(name)
                     stepped.append(Stepped(steps, alarm))
     decider = Decider(target.bounds, tracked, stepped, target.suspension, target.remembered())
-    return Assembly(decider, frozenset(names), tuple(scheduled(each, tempo) for each in actions))
+    return Assembly(decider, frozenset(sets_off), tuple(scheduled(each, tempo) for each in actions))
 
 
 def _tracked(policy: Policy, resource_id: str, alarms: Alarms, lasts: float) -> Tracked:

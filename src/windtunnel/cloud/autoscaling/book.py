@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
+from windtunnel.autoscaling import names
 from windtunnel.aws.arn import Arn
 from windtunnel.cloud.autoscaling import wording
 from windtunnel.cloud.autoscaling.records import Action, Activity, Policy, Target
@@ -26,6 +27,11 @@ from windtunnel.core.home import ACCOUNT_ID
 
 Document = dict[str, Any]
 T = TypeVar("T")
+# Most on a page: "between 1 and 50", of policies "between 1 and 10" (botocore's pages).
+PAGE_COUNT_MAX = 50
+POLICY_PAGE_COUNT_MAX = 10
+# Tags of a target, as of most of AWS's resources (Application Auto Scaling's quotas).
+TAG_COUNT_MAX = 50
 
 
 class Endpoints(Protocol):
@@ -122,15 +128,19 @@ class Book:
 
     def noting(self, *activities: Activity) -> Edit:
         """Return the edit that keeps activities, and lets the oldest go."""
-        return self.activities.appended(activities, limits.SCALING_ACTIVITY_COUNT_MAX)
+        return self.activities.appended(activities, limits.SCALING_HISTORY_COUNT_MAX)
 
     # --- names and moments ------------------------------------------------------------------------
 
-    def scaling_arn(self, kind: str, resource_id: str, name: str) -> str:
-        """Return the ARN of a new policy or scheduled action."""
-        word = {"scalingPolicy": "policyName", "scheduledAction": "scheduledActionName"}[kind]
-        resource = f"{kind}:{uuid.uuid4()}:resource/sagemaker/{resource_id}:{word}/{name}"
-        return str(Arn("autoscaling", self._region, ACCOUNT_ID, resource))
+    def policy_arn(self, resource_id: str, name: str) -> str:
+        """Return the ARN of a new policy."""
+        return names.policy_arn(self._region, ACCOUNT_ID, str(uuid.uuid4()), resource_id, name)
+
+    def action_arn(self, resource_id: str, name: str) -> str:
+        """Return the ARN of a new scheduled action."""
+        return names.scheduled_action_arn(
+            self._region, ACCOUNT_ID, str(uuid.uuid4()), resource_id, name
+        )
 
     def target_arn(self) -> str:
         """Return the ARN of a new scalable target."""

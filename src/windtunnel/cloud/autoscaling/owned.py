@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from windtunnel.autoscaling import names
 from windtunnel.autoscaling.alarm import AlarmRule
 from windtunnel.autoscaling.tracking import COOLDOWN_S, TrackingPolicy
 from windtunnel.cloud.cloudwatch.metric import INVOCATIONS
@@ -63,17 +64,17 @@ def alarm_requests(
     configuration: Document,
     endpoint_name: str,
     variant_name: str,
-    action_arn: str,
+    policy_arn: str,
+    uuid: str,
 ) -> list[Document]:
     """Return PutMetricAlarm's words for a policy's alarms."""
     return [
         {
             "alarm_name": rule.name,
-            "alarm_description": "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy "
-            f"{action_arn}.",
+            "alarm_description": names.alarm_description(policy_arn, uuid),
             "actions_enabled": True,
             "ok_actions": [],
-            "alarm_actions": [action_arn],
+            "alarm_actions": [names.alarm_action(policy_arn, uuid)],
             "insufficient_data_actions": [],
             **_metric(configuration, endpoint_name, variant_name),
             "period": rule.period_s,

@@ -4,13 +4,14 @@ import uuid
 from typing import Any
 
 from windtunnel.cloud.autoscaling import owned, requests, wording
-from windtunnel.cloud.autoscaling.book import Book, listed
+from windtunnel.cloud.autoscaling.book import POLICY_PAGE_COUNT_MAX, Book, listed
 from windtunnel.cloud.autoscaling.records import Policy, Target, joined
 from windtunnel.cloud.errors import InvalidError
 from windtunnel.cloud.sagemaker.errors import LimitExceededError
-from windtunnel.core import limits
 
 Document = dict[str, Any]
+# Of one target (Application Auto Scaling's quotas).
+_COUNT_MAX = 50
 _TRACKING = "target_tracking_scaling_policy_configuration"
 _STEPS = "step_scaling_policy_configuration"
 
@@ -32,7 +33,7 @@ class Policies:
             configuration = _configuration(request, kind, old)
             if old is None:
                 self._check_room(resource_id)
-            arn = old.arn if old else self._book.scaling_arn("scalingPolicy", resource_id, name)
+            arn = old.arn if old else self._book.policy_arn(resource_id, name)
             created_s = old.created_s if old else self._book.now_s()
             alarms = _alarms(target, name, arn, kind, configuration)
             policy = Policy(
@@ -58,9 +59,7 @@ class Policies:
             if (resource_id is None or each.resource_id == resource_id)
             and (not names or each.name in names)
         ]
-        shown, token = listed(
-            request, chosen, lambda each: [each.key], limits.SCALING_POLICY_PAGE_COUNT_MAX
-        )
+        shown, token = listed(request, chosen, lambda each: [each.key], POLICY_PAGE_COUNT_MAX)
         return {
             "scaling_policies": [each.shown(self._alarms_of(each)) for each in shown],
             "next_token": token,
@@ -87,10 +86,8 @@ class Policies:
         return [{"alarm_name": name, "alarm_arn": alarms.arn(name)} for name in names]
 
     def _check_room(self, resource_id: str) -> None:
-        if len(self._book.policies_of(resource_id)) >= limits.SCALING_POLICY_COUNT_MAX:
-            raise LimitExceededError(
-                f"A scalable target has up to {limits.SCALING_POLICY_COUNT_MAX} scaling policies."
-            )
+        if len(self._book.policies_of(resource_id)) >= _COUNT_MAX:
+            raise LimitExceededError(f"A scalable target has up to {_COUNT_MAX} scaling policies.")
 
 
 def _configuration(request: Document, kind: str, old: Policy | None) -> Document:
@@ -133,5 +130,6 @@ def _alarms(
         configuration,
         target.endpoint_name,
         target.variant_name,
-        f"{arn}:createdBy/{uuid.uuid4()}",
+        arn,
+        str(uuid.uuid4()),
     )

@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from windtunnel.autoscaling import names
 from windtunnel.autoscaling.decider import Bounds, Memory, Suspension
 
 Document = dict[str, Any]
 Status = Literal["InProgress", "Successful", "Failed", "Overridden"]
 
-NAMESPACE = "sagemaker"
-DIMENSION = "sagemaker:variant:DesiredInstanceCount"
-_PLACE: Document = {"service_namespace": NAMESPACE, "scalable_dimension": DIMENSION}
+_PLACE: Document = {
+    "service_namespace": names.SERVICE_NAMESPACE,
+    "scalable_dimension": names.DIMENSION,
+}
 
 
 def joined(resource_id: str, name: str) -> str:

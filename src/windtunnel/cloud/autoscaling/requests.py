@@ -5,10 +5,9 @@ there; AWS's words for it are known of few (`wording.py`).
 """
 
 import math
-import re
 from typing import Any
 
-from windtunnel.autoscaling import schedule
+from windtunnel.autoscaling import names, schedule
 from windtunnel.autoscaling.schedule import InvalidScheduleError, Schedule
 from windtunnel.autoscaling.steps import COOLDOWN_S, InvalidStepsError, Step, StepPolicy
 from windtunnel.cloud.autoscaling import wording
@@ -16,16 +15,15 @@ from windtunnel.cloud.autoscaling.owned import PREDEFINED
 from windtunnel.cloud.errors import InvalidError
 
 Document = dict[str, Any]
-_RESOURCE = re.compile(r"endpoint/([^/]+)/variant/([^/]+)")
 _BURSTABLE = "ml.t"
 
 
 def variant_of(resource_id: str) -> tuple[str, str]:
     """Return the endpoint and the variant that a resource ID names."""
-    match = _RESOURCE.fullmatch(resource_id)
-    if match is None:
+    found = names.parse_resource_id(resource_id)
+    if found is None:
         raise wording.unsupported_resource()
-    return match[1], match[2]
+    return found
 
 
 def check_instance_type(instance_type: str) -> None:

@@ -16,10 +16,12 @@ from windtunnel.cloud.autoscaling.targets import Targets
 from windtunnel.cloud.cloudwatch.alarms.service import Alarms
 from windtunnel.cloud.store.store import Store
 from windtunnel.cloud.tempo import REAL, Tempo
-from windtunnel.core import limits
 from windtunnel.core.clock import Clock
 
 log = logging.getLogger(__name__)
+
+# How often the loop looks whether something is due; a look at nothing takes microseconds a target.
+_ROUND_INTERVAL_S = 0.25
 
 Operation = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -89,7 +91,7 @@ class AutoScaling:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(limits.SCALING_LOOK_INTERVAL_S)
+            await asyncio.sleep(_ROUND_INTERVAL_S)
             try:
                 await self._scaler.round()
             except Exception:

@@ -3,11 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from windtunnel.cloud.autoscaling.book import Book
+from windtunnel.cloud.autoscaling.book import TAG_COUNT_MAX, Book
 from windtunnel.cloud.autoscaling.records import Target
 from windtunnel.cloud.errors import NotFoundError
 from windtunnel.cloud.sagemaker.errors import LimitExceededError
-from windtunnel.core import limits
 
 Document = dict[str, Any]
 
@@ -27,9 +26,9 @@ class Tagging:
         async with self._book.lock:
             target = self._find(request["resource_arn"])
             tags = {**target.tags, **request["tags"]}
-            if len(tags) > limits.SCALING_TAG_COUNT_MAX:
+            if len(tags) > TAG_COUNT_MAX:
                 raise LimitExceededError(
-                    f"A scalable target has up to {limits.SCALING_TAG_COUNT_MAX} tags: "
+                    f"A scalable target has up to {TAG_COUNT_MAX} tags: "
                     f"{len(tags)} would be too many."
                 )
             await self._book.note(self._book.targets.edit([replace(target, tags=tags)]))

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from windtunnel.cloud.autoscaling import requests, wording
-from windtunnel.cloud.autoscaling.book import Book, Endpoints, listed
+from windtunnel.cloud.autoscaling.book import PAGE_COUNT_MAX, TAG_COUNT_MAX, Book, Endpoints, listed
 from windtunnel.cloud.autoscaling.records import Target
 from windtunnel.cloud.errors import InvalidError
 from windtunnel.cloud.sagemaker.errors import LimitExceededError
@@ -101,9 +101,7 @@ class Targets:
             for each in sorted(self._book.targets.all(), key=lambda each: each.resource_id)
             if not wanted or each.resource_id in wanted
         ]
-        shown, token = listed(
-            request, chosen, lambda each: [each.resource_id], limits.SCALING_PAGE_COUNT_MAX
-        )
+        shown, token = listed(request, chosen, lambda each: [each.resource_id], PAGE_COUNT_MAX)
         return {"scalable_targets": [each.shown() for each in shown], "next_token": token}
 
     async def deregister(self, request: Document) -> Document:
@@ -145,8 +143,6 @@ def _suspended(old: Any, request: Document) -> dict[str, bool]:  # noqa: ANN401 
 
 
 def _checked_tags(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > limits.SCALING_TAG_COUNT_MAX:
-        raise LimitExceededError(
-            f"A scalable target has up to {limits.SCALING_TAG_COUNT_MAX} tags."
-        )
+    if len(tags) > TAG_COUNT_MAX:
+        raise LimitExceededError(f"A scalable target has up to {TAG_COUNT_MAX} tags.")
     return tags

@@ -5,13 +5,13 @@ Sources: moto (no target, no policy, a resource of another kind), aws-cdk#29065
 Where none was found the words are ours.
 """
 
-from windtunnel.cloud.autoscaling.records import DIMENSION, NAMESPACE
+from windtunnel.autoscaling.names import DIMENSION, SERVICE_NAMESPACE
 from windtunnel.cloud.errors import InvalidError, NotFoundError
 
 
 def _place(resource_id: str) -> str:
     return (
-        f"service namespace: {NAMESPACE}, resource ID: {resource_id}, "
+        f"service namespace: {SERVICE_NAMESPACE}, resource ID: {resource_id}, "
         f"scalable dimension: {DIMENSION}"
     )
 

@@ -49,12 +49,12 @@ _STATISTIC_KEYS = {
 
 
 class PeriodSpan(NamedTuple):
-    """Whole periods of a metric, by their numbers since the epoch."""
+    """Whole periods of a metric, the first of which begins at the start."""
 
     metric: Metric
     period_s: int
-    first: int
-    last: int
+    start_s: int
+    end_s: int
     unit: str | None = None
     needs_distribution: bool = False
 
@@ -140,7 +140,7 @@ class CloudWatch:
         )
 
     async def read_periods(self, spans: Sequence[PeriodSpan]) -> list[dict[int, Summary]]:
-        """Return what metrics came to in whole periods, by the period's number since the epoch.
+        """Return what metrics came to in whole periods, by the moment at which each began.
 
         For alarms: many at once, and periods that begin where they say, not where a question does.
         """
@@ -151,8 +151,8 @@ class CloudWatch:
             Question(
                 span.metric,
                 span.period_s,
-                span.first * span.period_s,
-                (span.last + 1) * span.period_s,
+                span.start_s,
+                span.end_s,
                 now_s,
                 span.unit,
                 span.needs_distribution,
@@ -169,7 +169,7 @@ class CloudWatch:
                 if question.needs_distribution
                 else next(answers)
             )
-            found.append(_by_period(windows, question.period_s))
+            found.append(_by_start(windows))
         return found
 
     async def evaluate(
@@ -316,13 +316,12 @@ class CloudWatch:
             await asyncio.sleep(limits.METRIC_TIDY_INTERVAL_S)
 
 
-def _by_period(windows: Sequence[Window], period_s: int) -> dict[int, Summary]:
-    """Return windows by their period; a metric's units are summed up together."""
+def _by_start(windows: Sequence[Window]) -> dict[int, Summary]:
+    """Return windows by their beginning; a metric's units are summed up together."""
     found: dict[int, Summary] = {}
     for window in windows:
-        period = window.start_s // period_s
-        old = found.get(period)
-        found[period] = window.summary if old is None else old.plus(window.summary)
+        old = found.get(window.start_s)
+        found[window.start_s] = window.summary if old is None else old.plus(window.summary)
     return found
 
 

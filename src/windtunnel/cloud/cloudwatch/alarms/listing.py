@@ -9,9 +9,10 @@ from windtunnel.cloud.cloudwatch.errors import CombinationError, TokenError
 from windtunnel.cloud.cloudwatch.metric import Metric
 from windtunnel.cloud.errors import InvalidError
 from windtunnel.cloud.paging import page
-from windtunnel.core import limits
 
 Document = dict[str, Any]
+# "max": 100 on MaxRecords in botocore's model.
+_PAGE_COUNT_MAX = 100
 
 
 def alarms_page(request: Document, records: Iterable[AlarmRecord]) -> Document:
@@ -86,7 +87,7 @@ def _page(request: Document, chosen: list[Any], place_of: Any, *, is_descending:
             place_of,
             question=json.dumps(question, sort_keys=True),
             token=request.get("next_token"),
-            size=request.get("max_records", limits.ALARM_PAGE_COUNT_MAX),
+            size=request.get("max_records", _PAGE_COUNT_MAX),
             is_descending=is_descending,
         )
     except InvalidError as error:

@@ -67,8 +67,10 @@ class Alarms:
         """Read what the store has."""
         await self._shelf.load(self._store)
         await self._history.load(self._store)
+        until_s = watch.seen_until_s(self._cloudwatch, self._clock.now_s())
         for record in self._shelf.all():
-            self._watched[record.name] = Watched(record, self._tempo)
+            watched = self._watched[record.name] = Watched(record, self._tempo)
+            watched.wait_for_next(until_s)
 
     def operations(self) -> Mapping[str, Callable[[Document], Awaitable[Document]]]:
         """Return what the API can ask for."""
@@ -280,7 +282,7 @@ class Alarms:
             self._sequence += 1
             key = f"{int(now_s * 1000):014d}-{self._sequence:09d}"
             made.append(records.item(key, name, round(now_s, 3), each))
-        return self._history.appended(made, limits.ALARM_HISTORY_COUNT_MAX)
+        return self._history.appended(made, limits.SCALING_HISTORY_COUNT_MAX)
 
     def _require(self, names: Sequence[str]) -> list[AlarmRecord]:
         found = [self.find(name) for name in names]

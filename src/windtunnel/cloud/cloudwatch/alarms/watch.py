@@ -1,13 +1,14 @@
 """Which periods alarms look at, and what state follows.
 
-A thin loop's work: it reads what CloudWatch kept of the periods that have ended and tells the pure
-alarms of it, in order. Rules:
+A thin loop's work: it reads what CloudWatch kept of the periods that have ended and shows the pure
+alarms their whole range. Rules:
 - A period is looked at when it has ended, was given a moment to settle (what is sampled at its end
-  has to be saved) and can be seen (`--startup aws`: metrics are late).
-- What arrived late for an older period of the range is told again.
-- The first look takes the whole range: an alarm that is new, or left by a cloud before, has its
-  state from what the metric was. For a restart that means: the state that was kept stays until a
-  period has ended since; periods in which no cloud ran are missing data.
+  has to be saved) and can be seen (`--startup aws`: metrics are late). Periods of more than a
+  minute are looked at every minute, those that end then, as CloudWatch does.
+- The whole range is read each time, so that what arrived late counts, and a clock that was set back
+  begins anew.
+- An alarm that is new has its state from what the metric was. One that a cloud before left keeps
+  its state until a period has ended since; periods in which no cloud ran are missing data.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ from windtunnel.cloud.tempo import Tempo
 
 # From a period's end until its samples are saved: the sampler wakes up at its end.
 SETTLE_S = 0.5
+_MINUTE_S = 60
 _PERCENT = 100
 # Alarms that are looked at before others of the gateway's loop get their turn: a millisecond.
 _LOOKED_TOGETHER = 100
@@ -30,7 +32,7 @@ _LOOKED_TOGETHER = 100
 class Watched:
     """One alarm while this cloud runs: its record's rule, played."""
 
-    __slots__ = ("alarm", "metric", "needs_enough", "statistic", "unit")
+    __slots__ = ("_looked", "_step_s", "alarm", "metric", "needs_enough", "statistic", "unit")
 
     def __init__(self, record: AlarmRecord, tempo: Tempo) -> None:
         self.alarm = Alarm(record.rule(tempo), record.state)
@@ -42,80 +44,84 @@ class Watched:
         self.needs_enough: float | None = None
         if low == "ignore":
             self.needs_enough = float(record.statistic_name[1:]) / _PERCENT
+        self._step_s = min(self.alarm.rule.period_s, tempo.period_s(_MINUTE_S))
+        # The number of the last look's step, counted from the epoch.
+        self._looked: int | None = None
+
+    def wait_for_next(self, seen_until_s: float) -> None:
+        """Take what can be seen now as looked at."""
+        self._looked = self._step(seen_until_s)
 
     def is_due(self, seen_until_s: float) -> bool:
-        """Say whether a period has ended that was not looked at."""
-        period = self.alarm.period
-        return period is None or self.alarm.rule.ended_by(seen_until_s) > period
+        """Say whether a period has ended that was not looked at; or the clock was set back."""
+        return self._step(seen_until_s) != self._looked
 
     def span(self, seen_until_s: float) -> PeriodSpan:
         """Return the periods that the next look covers."""
-        rule = self.alarm.rule
-        last = rule.ended_by(seen_until_s)
+        length_s = self.alarm.range_length * self.alarm.rule.period_s
+        end_s = self._step(seen_until_s) * self._step_s
         return PeriodSpan(
             self.metric,
-            rule.period_s,
-            last - self.alarm.range_length + 1,
-            last,
+            self.alarm.rule.period_s,
+            end_s - length_s,
+            end_s,
             self.unit,
             self.statistic.needs_distribution,
         )
 
-    def look(self, last: int, found: Mapping[int, Summary]) -> None:
-        """Tell the alarm of what its metric came to, up to a period."""
-        alarm = self.alarm
-        begin = last - alarm.range_length + 1
-        known = alarm.period
-        if known is None:
-            points = [(period, self._value(found.get(period))) for period in range(begin, last)]
-            alarm.restore(points, alarm.state)
-            known = last - 1
-        for period, summary in found.items():
-            if begin <= period <= known:
-                value = self.statistic.of(summary)
-                if value is not None and value != alarm.value_of(period):
-                    alarm.observe(period, value)
-        for period in range(max(begin, known + 1), last + 1):
-            state = alarm.state
-            alarm.observe(period, self._value(found.get(period)))
-            if self._means_too_little(found.get(period)):
-                # "The alarm's state is not changed" where the percentile means too little.
-                alarm.state = state
+    def look(self, end_s: int, found: Mapping[int, Summary]) -> None:
+        """Show the alarm what its metric came to, by the periods' beginnings, up to a moment."""
+        alarm, period_s, of = self.alarm, self.alarm.rule.period_s, self.statistic.of
+        begin_s = end_s - alarm.range_length * period_s
+        values = [
+            None if (summary := found.get(at_s)) is None else of(summary)
+            for at_s in range(begin_s, end_s, period_s)
+        ]
+        state = alarm.state
+        alarm.look(end_s - period_s, values)
+        newest = found.get(end_s - period_s)
+        if newest is not None and self._means_too_little(newest):
+            # "The alarm's state is not changed" where the percentile means too little.
+            alarm.state = state
+        self._looked = end_s // self._step_s
 
-    def _value(self, summary: Summary | None) -> float | None:
-        return None if summary is None else self.statistic.of(summary)
+    def _step(self, seen_until_s: float) -> int:
+        return int(seen_until_s // self._step_s)
 
-    def _means_too_little(self, summary: Summary | None) -> bool:
-        if self.needs_enough is None or summary is None:
+    def _means_too_little(self, summary: Summary) -> bool:
+        if self.needs_enough is None:
             return False
         return not is_sample_enough(self.needs_enough, summary.count)
+
+
+def seen_until_s(cloudwatch: CloudWatch, now_s: float) -> float:
+    """Return up to when what was measured can be seen."""
+    return now_s - SETTLE_S - cloudwatch.visible_after_s
 
 
 async def look(
     watched: Iterable[Watched], cloudwatch: CloudWatch, now_s: float
 ) -> Sequence[Watched]:
-    """Look at every alarm that is due; return those that were looked at.
-
-    Alarms on the same periods of a metric, as a policy's two often are, read them once.
-    """
-    seen_until_s = now_s - SETTLE_S - cloudwatch.visible_after_s
-    due = [each for each in watched if each.is_due(seen_until_s)]
+    """Look at every alarm that is due; return those that were looked at."""
+    until_s = seen_until_s(cloudwatch, now_s)
+    due = [each for each in watched if each.is_due(until_s)]
     for first in range(0, len(due), _LOOKED_TOGETHER):
-        await _look(due[first : first + _LOOKED_TOGETHER], cloudwatch, seen_until_s)
+        await _look(due[first : first + _LOOKED_TOGETHER], cloudwatch, until_s)
     return due
 
 
-async def _look(due: Sequence[Watched], cloudwatch: CloudWatch, seen_until_s: float) -> None:
-    spans: dict[tuple[Metric, int, str | None, bool], PeriodSpan] = {}
+async def _look(due: Sequence[Watched], cloudwatch: CloudWatch, until_s: float) -> None:
+    """Look at some alarms; those on the same metric, as a policy's two often are, read it once."""
+    spans: dict[PeriodSpan, PeriodSpan] = {}
     keys = []
     for each in due:
-        span = each.span(seen_until_s)
-        key = (span.metric, span.period_s, span.unit, span.needs_distribution)
+        span = each.span(until_s)
+        key = span._replace(start_s=0)
         keys.append(key)
         other = spans.get(key)
-        if other is None or span.first < other.first:
+        if other is None or span.start_s < other.start_s:
             spans[key] = span
     answers = await cloudwatch.read_periods(list(spans.values()))
     by_key = dict(zip(spans, answers, strict=True))
     for each, key in zip(due, keys, strict=True):
-        each.look(spans[key].last, by_key[key])
+        each.look(key.end_s, by_key[key])

@@ -373,3 +373,27 @@ def test_an_alarm_that_cannot_be_is_refused(
 
     assert str(caught.value).startswith(message)
     assert played.ask("DescribeAlarms")["metric_alarms"] == []
+
+
+def test_periods_of_more_than_a_minute_are_looked_at_every_minute(played: Played) -> None:
+    """CloudWatch does so: five minutes' sum need not begin at a round one."""
+    played.put(period=300, threshold=90.0)
+    for _ in range(7):
+        played.minute(20.0)
+    assert played.state() == "ALARM"
+    played.minute(1.0)
+
+    assert played.state() == "OK"
+
+
+def test_an_alarm_follows_a_clock_that_was_set_back(played: Played) -> None:
+    """A machine whose time was wrong must not be blind until it is that late again."""
+    played.put()
+    played.minute(20.0)
+    played.clock.advance(3600)
+    played.minute(20.0)
+    played.clock = ManualClock(NOW_S + 60)
+    played.cloudwatch._clock = played.alarms._clock = played.clock
+    played.minute(1.0)
+
+    assert played.state() == "OK"
