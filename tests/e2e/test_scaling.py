@@ -5,6 +5,7 @@ four times the capacity on any machine. The clock of scaling runs 60 times as fa
 alarms and cooldowns lasts a second.
 """
 
+import functools
 import json
 import subprocess
 import sys
@@ -205,6 +206,43 @@ def test_no_request_is_lost_however_often_capacity_changes(there: Client, endpoi
     assert load.failures == []
 
 
+def test_kill_9_loses_nothing_of_what_scales(tmp_path: Path) -> None:
+    """After a power cut the policies fire as before, without anybody putting them again."""
+    home = Home(tmp_path / "home")
+    with running_cloud(home, "--warp", _WARP, log=tmp_path / "first.log") as cloud:
+        first = functools.partial(client_of, cloud)
+        maker = Maker(first, "none")
+        maker.directory = tmp_path
+        name = maker.command(_SERVER)
+        resource_id = _register(first, name, 1, 3)
+        put = {
+            "PolicyName": "p",
+            "PolicyType": "TargetTrackingScaling",
+            "TargetTrackingScalingPolicyConfiguration": {
+                "TargetValue": 1.5,
+                "PredefinedMetricSpecification": {
+                    "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
+                },
+            },
+        }
+        scaling = first("application-autoscaling")
+        alarms = scaling.put_scaling_policy(ResourceId=resource_id, **_PLACE, **put)["Alarms"]
+        cloud.process.kill()
+        cloud.process.wait()
+
+    with running_cloud(home, "--warp", _WARP, log=tmp_path / "second.log") as cloud:
+        then = functools.partial(client_of, cloud)
+        (policy,) = then("application-autoscaling").describe_scaling_policies(
+            ServiceNamespace="sagemaker"
+        )["ScalingPolicies"]
+        _wait_settled(then, name, 1)
+        with Load(then, name, users=4) as load:
+            _wait_settled(then, name, 3)
+
+    assert policy["Alarms"] == alarms
+    assert load.failures == []
+
+
 def test_autoscale_proposes_a_target_and_registers_it(
     warped: CloudProcess, there: Client, endpoint: str
 ) -> None:
@@ -226,12 +264,12 @@ def test_autoscale_proposes_a_target_and_registers_it(
     )["ScalingPolicies"]
 
     assert found["arithmetic"].startswith(
-        "MAX_RPS 10 x SAFETY_FACTOR 0.5 x 1 (a minute at clock x60) = 5 invocations"
+        "10 requests/s x 0.5 x 60 = 300 a minute and instance; at clock x60 a minute is 1 s: 5 ("
     )
     assert found["clock"] == "x60"
     assert len(found["Alarms"]) == 2
     assert found["ScalableTarget"]["MaxCapacity"] == 3
-    assert "warning   the target 0.1 is one request every 10 s" in second.stderr
+    assert "warning   its target of 0.1 is one request every 10 s" in second.stderr
     assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 0.1
 
 

@@ -23,10 +23,8 @@ A live loop drives a decider like this; everything it keeps between two rounds i
     decider = Decider(Bounds(1, 4), [Tracked(policy, high, low)])
 
     every few seconds, with the time as a value:
-        for alarm in alarms whose rule.ended_by(now_s - late_s) is beyond alarm.period:
-            for period in those that ended since:            # late data: observe an old one again
-                alarm.observe(period, its statistic from CloudWatch, or None)
-        for those whose period is beyond the last ended one: the clock was set back: alarm.look
+        for alarm in alarms of which a period has ended, by now_s - late_s:
+            alarm.look(its beginning, the statistic of each period of the range, or None)
         for due_s, action in schedule.due(actions, seen_s, now_s):
             carry out decider.rebound(now_s, desired, the action's bounds), unless suspended
         if an alarm was looked at:
@@ -35,6 +33,6 @@ A live loop drives a decider like this; everything it keeps between two rounds i
                       in service, decider.fulfilled(found, now_s)
             Held: with a reason it is a not-scaled activity; else nothing to tell AWS's way
 
-After a restart `Alarm.restore` takes up the kept state and the metric's last periods. Warped, the
-loop hands in a clock that runs K times as fast; nothing here knows.
+After a restart alarms begin with the state that was kept. Warped, the loop hands in rules and
+policies whose periods and cooldowns last 1/K as long, on the real clock; nothing here knows.
 """

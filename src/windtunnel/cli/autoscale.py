@@ -134,6 +134,7 @@ def autoscale(
     Exit status: 0 registered; 1 AWS refused something, or you said no; 2 wrong
     words or files; 4 no such endpoint, credentials or cloud.
     """
+    from windtunnel.autoscaling import names
     from windtunnel.lab import endpoint as endpoints
     from windtunnel.lab import scaling_policy
     from windtunnel.lab.order import check_endpoint_name
@@ -161,7 +162,7 @@ def autoscale(
         typer.echo(f"warning   {sentence}", err=True)
     if target.kind == "aws":
         _ask(target, chosen, wanted, yes=yes)
-    words = scaling_policy.words_for(f"endpoint/{found.name}/variant/{chosen.name}", wanted, value)
+    words = scaling_policy.words_for(names.resource_id(found.name, chosen.name), wanted, value)
     alarms = scaling_policy.register(target, words)
     if as_json:
         _print_json(words, alarms, proposal, told, target)

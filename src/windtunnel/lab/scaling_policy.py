@@ -1,39 +1,33 @@
 """A scaling policy for an endpoint: what its target should be, and putting it.
 
-AWS's formula for the target ("Load test your auto scaling configuration"):
-
-    SageMakerVariantInvocationsPerInstance = MAX_RPS x SAFETY_FACTOR x 60
-
-MAX_RPS is what one instance can do; 60 is the metric's period in seconds, which in a local cloud
-with a warped clock is as much shorter: counts are not multiplied there. What is proposed and what
-is warned of is pure; `register` alone calls AWS.
+The target that is proposed, and what is doubted of one, is `windtunnel.autoscaling.proposal`'s.
+Where a local cloud's clock of scaling is warped, a minute is shorter there and counts are not
+multiplied: an instance does as many requests fewer in it. What is proposed and what is warned of is
+pure; `register` alone calls AWS.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from windtunnel.autoscaling.tracking import LOW_SHARE, windows_of
+from windtunnel.autoscaling import names, proposal
+from windtunnel.autoscaling.signals import INVOCATIONS_PER_INSTANCE
+from windtunnel.autoscaling.tracking import LOW_SHARE, TrackingPolicy, windows_of
 from windtunnel.core.errors import UsageError
 from windtunnel.lab import refusals
 from windtunnel.lab.endpoint import Endpoint, Variant
 from windtunnel.lab.simulation.capacity import Capacity
 from windtunnel.lab.target import Target
 
-METRIC = "SageMakerVariantInvocationsPerInstance"
+METRIC = INVOCATIONS_PER_INSTANCE
 # The name that SageMaker's console gives its own policy; it knows others only by their alarms
 # (boto/boto3#2839).
 POLICY_NAME = "SageMakerEndpointInvocationScalingPolicy"
-# Where AWS's page says to start.
-SAFETY_FACTOR = 0.5
 _PLACE = {
-    "ServiceNamespace": "sagemaker",
-    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    "ServiceNamespace": names.SERVICE_NAMESPACE,
+    "ScalableDimension": names.DIMENSION,
 }
 _MINUTE_S = 60.0
-# Below this share of what an instance can do, a policy adds instances that have next to nothing to
-# do. Guess: a tenth of the safety factor that AWS starts from.
-_IDLE_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -67,40 +61,25 @@ def proposed(capacity: Capacity, safety_factor: float, warp: float = 1.0) -> Pro
     """Return the target that AWS's formula gives for a capacity."""
     if not 0 < safety_factor <= 1:
         raise UsageError(f"--safety-factor {safety_factor:g} is not above 0 and up to 1.")
-    period_s = _MINUTE_S / warp
-    value = float(f"{capacity.rps * safety_factor * period_s:.6g}")
-    clock = f" (a minute at clock x{warp:g})" if warp != 1 else ""
-    return Proposal(
-        value,
-        f"MAX_RPS {capacity.rps:g} x SAFETY_FACTOR {safety_factor:g} x {period_s:g}{clock} = "
-        f"{value:g} invocations per instance; MAX_RPS from {capacity.source} "
-        f"({capacity.fidelity})",
-    )
+    value = float(f"{proposal.proposed_target(capacity.rps / warp, safety_factor):.6g}")
+    told = proposal.arithmetic(capacity.rps, safety_factor)
+    if warp != 1:
+        told += f"; at clock x{warp:g} a minute is {_MINUTE_S / warp:g} s: {value:g}"
+    return Proposal(value, f"{told} (requests/s from {capacity.source}; {capacity.fidelity})")
 
 
 def warnings(
     wanted: Wanted, value: float, capacity: Capacity | None, warp: float = 1.0
 ) -> Iterator[str]:
     """Yield what is likely not meant with a policy."""
-    period_s = _MINUTE_S / warp
-    per_s = value / period_s
-    if capacity is not None and per_s >= capacity.rps:
+    if capacity is not None:
+        policy = TrackingPolicy(wanted.policy_name, METRIC, value)
+        yield from proposal.doubts(policy, capacity.rps / warp)
+    elif value / (_MINUTE_S / warp) < 1:
         yield (
-            f"the target {value:g} could never fire: an instance that does {capacity.rps:g} "
-            f"requests a second has at most {capacity.rps * period_s:g} in a period, however many "
-            "wait for it"
-        )
-    elif capacity is not None and per_s < capacity.rps * _IDLE_SHARE:
-        yield (
-            f"the target {value:g} will always fire: more than {per_s:.3g} requests a second for "
-            f"each instance add another, and each could do {capacity.rps:g}; any real traffic goes "
-            f"straight to {wanted.capacity_max} instances"
-        )
-    elif capacity is None and per_s < 1:
-        yield (
-            f"the target {value:g} is one request every {1 / per_s:.3g} s for each instance: any "
-            f"real traffic goes straight to {wanted.capacity_max} instances. What one instance can "
-            "do is found by `windtunnel load ENDPOINT --capacity`"
+            f"its target of {value:g} is one request every {_MINUTE_S / warp / value:.3g} s for "
+            "each instance: with any traffic to speak of it will stay at its maximum. What one "
+            "instance can do is found by `windtunnel load ENDPOINT --capacity`"
         )
     if wanted.capacity_min == wanted.capacity_max:
         yield f"between {wanted.capacity_min} and {wanted.capacity_max} there is nothing to scale"

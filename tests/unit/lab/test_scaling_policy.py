@@ -24,8 +24,7 @@ def test_the_proposal_is_awss_formula_and_shows_it() -> None:
 
     assert found.value == 3120.0
     assert found.arithmetic == (
-        "MAX_RPS 104 x SAFETY_FACTOR 0.5 x 60 = 3120 invocations per instance; MAX_RPS from "
-        "runs/a (measured)"
+        "104 requests/s x 0.5 x 60 = 3120 a minute and instance (requests/s from runs/a; measured)"
     )
 
 
@@ -34,7 +33,7 @@ def test_a_warped_minute_has_fewer_invocations() -> None:
     found = proposed(_MEASURED, 0.5, warp=6.0)
 
     assert found.value == 520.0
-    assert "x 10 (a minute at clock x6)" in found.arithmetic
+    assert "; at clock x6 a minute is 10 s: 520 (" in found.arithmetic
 
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, 1.5])
@@ -47,10 +46,14 @@ def test_a_safety_factor_is_a_share(factor: float) -> None:
 @pytest.mark.parametrize(
     ("value", "capacity", "said"),
     [
-        (10.0, _MEASURED, "the target 10 will always fire: more than 0.167 requests a second"),
-        (10.0, None, "the target 10 is one request every 6 s for each instance"),
-        (6240.0, _MEASURED, "the target 6240 could never fire: an instance that does 104"),
-        (9000.0, _MEASURED, "the target 9000 could never fire"),
+        (
+            10.0,
+            _MEASURED,
+            "its target of 10 is 0.16% of the 6240 that an instance can do: with any",
+        ),
+        (10.0, None, "its target of 10 is one request every 6 s for each instance"),
+        (6240.0, _MEASURED, "its target of 6240 is not below the 6240 that an instance can do"),
+        (9000.0, _MEASURED, "its target of 9000 is not below"),
     ],
 )
 def test_a_target_that_always_or_never_fires_is_warned_of(
