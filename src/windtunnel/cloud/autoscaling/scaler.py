@@ -76,6 +76,11 @@ class Scaler:
         versions = (self._book.version, self._book.alarms.version)
         if versions != self._versions:
             self._assemblies = assembled(self._book, self._tempo)
+            self._held = {
+                resource_id: held
+                for resource_id, held in self._held.items()
+                if resource_id in self._assemblies
+            }
             self._versions = versions
 
     async def _deregister_gone(self) -> None:
@@ -87,7 +92,6 @@ class Scaler:
                 or endpoint.created_s != target.endpoint_created_s
             ):
                 await self._book.deregister(target)
-                self._held.pop(target.resource_id, None)
 
     # --- what is under way ------------------------------------------------------------------------
 

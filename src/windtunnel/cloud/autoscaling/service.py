@@ -14,6 +14,7 @@ from windtunnel.cloud.autoscaling.scaler import Scaler
 from windtunnel.cloud.autoscaling.tagging import Tagging
 from windtunnel.cloud.autoscaling.targets import Targets
 from windtunnel.cloud.cloudwatch.alarms.service import Alarms
+from windtunnel.cloud.errors import UnavailableError
 from windtunnel.cloud.store.store import Store
 from windtunnel.cloud.tempo import REAL, Tempo
 from windtunnel.core.clock import Clock
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 # How often the loop looks whether something is due; a look at nothing takes microseconds a target.
 _ROUND_INTERVAL_S = 0.25
+# After the disk could not take what was decided. Guess.
+_BACKOFF_S = 5.0
 
 Operation = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -94,6 +97,9 @@ class AutoScaling:
             await asyncio.sleep(_ROUND_INTERVAL_S)
             try:
                 await self._scaler.round()
+            except UnavailableError as error:
+                log.warning("What scaling does could not be kept, and waits: %s", error.message)
+                await asyncio.sleep(_BACKOFF_S)
             except Exception:
                 # What fails once may go well in a moment; the targets must not be left alone.
                 log.exception("a round of scaling failed")

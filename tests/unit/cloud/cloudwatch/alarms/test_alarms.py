@@ -28,7 +28,8 @@ T = TypeVar("T")
 class Played:
     """Alarms over a real store and real metrics."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, visible_after_s: float = 0.0) -> None:
+        self._visible_after_s = visible_after_s
         self.clock = ManualClock(NOW_S)
         self._path = path
         self._loop = asyncio.new_event_loop()
@@ -36,7 +37,11 @@ class Played:
 
     async def _open(self) -> None:
         self.store = await Store.open(self._path / "store")
-        self.cloudwatch = CloudWatch(self.clock, await Archive.open(self._path / "metrics"))
+        self.cloudwatch = CloudWatch(
+            self.clock,
+            await Archive.open(self._path / "metrics"),
+            visible_after_s=self._visible_after_s,
+        )
         self.alarms = Alarms(self.store, self.cloudwatch, self.clock, region="us-east-1")
         await self.alarms.load()
 
@@ -397,3 +402,16 @@ def test_an_alarm_follows_a_clock_that_was_set_back(played: Played) -> None:
     played.minute(1.0)
 
     assert played.state() == "OK"
+
+
+def test_metrics_that_are_late_make_alarms_late(tmp_path: Path) -> None:
+    """With `--startup aws` an alarm goes off when AWS's would: minutes after the load came."""
+    late = Played(tmp_path, visible_after_s=120.0)
+    late.put()
+    states = []
+    for _ in range(4):
+        late.minute(20.0)
+        states.append(late.state())
+    late.close()
+
+    assert states == ["INSUFFICIENT_DATA", "INSUFFICIENT_DATA", "ALARM", "ALARM"]
