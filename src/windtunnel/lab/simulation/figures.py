@@ -5,19 +5,17 @@ progress. A long trace is drawn in bins, of which the worst counts: the most req
 capacity; the bands are drawn where a day is.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from windtunnel.autoscaling.timeline import Floats, Timeline
+from windtunnel.lab.report import lanes
+from windtunnel.lab.report.lanes import Lane
 
 Figure = dict[str, Any]
-_DEMAND, _CAPACITY, _COSTING, _ALARM, _OUT, _IN, _CHANGE = (
-    *("#3987d6", "#2fa37a", "#8a939c", "#d9534f"),
-    *("#e0862a", "#9a77d4", "#2ba3b4"),
-)
 _POINTS_MAX = 1500
 # As long a stretch as bands of minutes can be told apart on.
 BANDS_MAX_S = 26 * 3600.0
@@ -32,28 +30,21 @@ def timeline(played: Timeline, begin: int = 0, end: int | None = None) -> Figure
     starts_s: Floats = np.arange(begin, end, dtype=np.float64) * step_s + demand.start_s
     times = _times(starts_s[::size])
     has_bands = (end - begin) * step_s <= BANDS_MAX_S
+    rates = _most(demand.counts[begin:end] / step_s, size)
+    capacity = _least(played.capacity[begin:end] / step_s, size)
     traces = [
-        _line(
-            "requests", times, _most(demand.counts[begin:end] / step_s, size), _DEMAND, width=1.4
-        ),
-        _line("capacity", times, _least(played.capacity[begin:end] / step_s, size), _CAPACITY),
-        _line("paid for", times, _most(played.costing[begin:end], size), _COSTING, axis="y2"),
-        _line("serving", times, _least(played.serving[begin:end], size), _CAPACITY, axis="y2"),
+        _line("requests", times, rates, lanes.DEMAND, width=1.4),
+        _line("capacity", times, capacity, lanes.CAPACITY),
+        _line("paid for", times, _most(played.costing[begin:end], size), lanes.COSTING, axis="y2"),
+        _line("serving", times, _least(played.serving[begin:end], size), lanes.CAPACITY, axis="y2"),
     ]
     layout = _layout(has_bands=has_bands)
     layout["xaxis"]["range"] = [times[0], moment(demand.start_s + end * step_s)]
     if has_bands:
         low_s, high_s = demand.start_s + begin * step_s, demand.start_s + end * step_s
-        rows = _bands(played)
-        traces += [
-            _band(name, colour, len(rows) - number, _clipped(spans, low_s, high_s))
-            for number, (name, colour, spans) in enumerate(rows)
-        ]
-        layout["yaxis3"] |= {
-            "tickvals": [len(rows) - number for number in range(len(rows))],
-            "ticktext": [name for name, _, _ in rows],
-            "range": [0.4, len(rows) + 0.6],
-        }
+        bands, words = lanes.draw(_bands(played), moment, low_s, high_s, "y3")
+        traces += bands
+        layout["yaxis3"] |= words
     return {"data": traces, "layout": layout}
 
 
@@ -70,12 +61,9 @@ def worst_day(played: Timeline) -> tuple[int, int]:
     return begin, min(begin + day, count)
 
 
-Spans = list[tuple[float, float]]
-
-
-def _bands(played: Timeline) -> list[tuple[str, str, Spans]]:
+def _bands(played: Timeline) -> list[Lane]:
     end_s = played.demand.start_s + len(played.demand.counts) * played.demand.period_s
-    rows: list[tuple[str, str, Spans]] = []
+    rows: list[Lane] = []
     for name in dict.fromkeys(each.alarm for each in played.transitions):
         spans, since_s = [], None
         for each in played.transitions:
@@ -88,50 +76,21 @@ def _bands(played: Timeline) -> list[tuple[str, str, Spans]]:
                 since_s = None
         if since_s is not None:
             spans.append((since_s, end_s))
-        rows.append((f"ALARM {_short(name)}", _ALARM, spans))
+        rows.append(Lane.of(f"ALARM {lanes.short(name)}", lanes.ALARM, spans))
     changes = [(each.decision, each.fulfilled_s) for each in played.changes]
-    rows.append(("changing", _CHANGE, [(made.at_s, done_s) for made, done_s in changes]))
-    for label, colour, is_out in (("cooldown out", _OUT, True), ("cooldown in", _IN, False)):
+    spans = [(made.at_s, done_s) for made, done_s in changes]
+    rows.append(Lane.of("changing", lanes.CHANGE, spans))
+    for label, colour, is_out in (
+        ("cooldown out", lanes.OUT, True),
+        ("cooldown in", lanes.IN, False),
+    ):
         spans = [
             (done_s, done_s + made.cooldown_s)
             for made, done_s in changes
             if made.is_out is is_out and made.cooldown_s
         ]
-        rows.append((label, colour, spans))
+        rows.append(Lane.of(label, colour, spans))
     return rows
-
-
-def _short(alarm: str) -> str:
-    """Return what tells an alarm from its target's others."""
-    for part in ("AlarmHigh", "AlarmLow"):
-        if alarm.startswith("TargetTracking-") and f"-{part}-" in alarm:
-            return part.removeprefix("Alarm").lower()
-    return alarm[:24]
-
-
-def _clipped(spans: Iterable[tuple[float, float]], low_s: float, high_s: float) -> Spans:
-    return [
-        (max(begin_s, low_s), min(end_s, high_s))
-        for begin_s, end_s in spans
-        if end_s > low_s and begin_s < high_s
-    ]
-
-
-def _band(name: str, colour: str, row: int, spans: Spans) -> Figure:
-    times: list[str | None] = []
-    for begin_s, end_s in spans:
-        times += [moment(begin_s), moment(end_s), None]
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": times,
-        "y": [None if each is None else row for each in times],
-        "yaxis": "y3",
-        "line": {"color": colour, "width": 9},
-        "showlegend": False,
-        "hovertemplate": f"{name}<br>%{{x}}<extra></extra>",
-    }
 
 
 def _line(
@@ -206,5 +165,5 @@ def _layout(*, has_bands: bool) -> Figure:
         "font": {"size": 12},
     }
     if has_bands:
-        layout["yaxis3"] = {**axis, "domain": [0.0, 0.24], "showgrid": False}
+        layout["yaxis3"] = {**axis, "domain": [0.0, 0.24]}
     return layout
