@@ -558,9 +558,10 @@ DEPLOY_POLL_AWS_S_MAX = 15.0
 CONTROL_ATTEMPTS_MAX = 10
 # Tries of the first call of a command, which finds out whether anybody is there: botocore's own.
 FIRST_ATTEMPTS_MAX = 3
-# What is asked while a person waits, and can be done without: the price list, scaling policies, the
-# endpoint after a run. Guess.
+# What is asked while a person waits, and can be done without: prices, policies. Guess.
 BRIEF_TIMEOUT_S = 5.0
+# Changes of a variant's size, and turns of an alarm, that a run keeps: one a minute for 8 h. Guess.
+RUN_SCALING_COUNT_MAX = 500
 # CreateModel's Environment: "max": 100 entries, keys and values up to 1,024 characters (botocore's
 # sagemaker model).
 MODEL_ENVIRONMENT_COUNT_MAX = 100

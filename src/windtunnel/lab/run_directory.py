@@ -3,6 +3,7 @@
     run.json          what was asked, of whom, with which versions
     summary.json      what it came to
     requests.parquet  every request: its three moments, status, size, worker, payload and error
+    scaling.json      what scaled the endpoint meanwhile; only where something could
     report.html       all of it for a person
 
 Rule: a run gets a directory to itself; nothing that is in one already is mixed with it.
@@ -25,6 +26,7 @@ import pyarrow.parquet as pq
 
 from windtunnel.core.errors import NotReadyError, UsageError
 from windtunnel.lab.measurement import Floats, Integers, Measurement
+from windtunnel.lab.scaling_record import ScalingRecord
 
 _TIMES = ["due_s", "sent_s", "done_s"]
 # Of the directory as a whole; a change that an older reader would misread raises it.
@@ -53,6 +55,8 @@ class Run:
     asked: Mapping[str, Any]
     summary: Mapping[str, Any]
     requests: Requests
+    # Of an endpoint that could be scaled.
+    scaling: ScalingRecord | None = None
 
 
 class RunDirectory:
@@ -64,6 +68,7 @@ class RunDirectory:
         self._asked = path / "run.json"
         self._summary = path / "summary.json"
         self._requests = path / "requests.parquet"
+        self._scaling = path / "scaling.json"
 
     def check(self) -> None:
         """Refuse a directory that holds anything already."""
@@ -119,7 +124,11 @@ class RunDirectory:
             raise UsageError(f"{self.path} holds only a part of a run: no {', '.join(missing)}.")
 
     def write(
-        self, asked: Mapping[str, Any], summary: Mapping[str, Any], measurement: Measurement
+        self,
+        asked: Mapping[str, Any],
+        summary: Mapping[str, Any],
+        measurement: Measurement,
+        scaling: ScalingRecord | None = None,
     ) -> None:
         """Write everything but the report; what cannot be written whole is not left there."""
         try:
@@ -132,10 +141,12 @@ class RunDirectory:
                 use_byte_stream_split=_TIMES,
             )
             self._asked.write_text(json.dumps({"format": _FORMAT, **asked}, indent=2) + "\n")
+            if scaling is not None:
+                self._scaling.write_text(json.dumps(scaling.to_json(), indent=2) + "\n")
             # Last: a summary stands for a run that is there.
             self.write_summary(summary)
         except OSError as error:
-            for path in (self._requests, self._asked, self._summary):
+            for path in (self._requests, self._asked, self._scaling, self._summary):
                 path.unlink(missing_ok=True)
             raise NotReadyError(
                 f"The run could not be kept in {self.path}: {_plain(error)}. What it measured, "
@@ -158,6 +169,7 @@ class RunDirectory:
             asked = json.loads(self._asked.read_text())
             found = asked["format"]
             summary = json.loads(self._summary.read_text())
+            scaling = self._read_scaling()
             table = pq.read_table(self._requests)
             was_sent = table["sent_s"].is_valid()
             sent = table.filter(was_sent)
@@ -180,7 +192,14 @@ class RunDirectory:
             raise UsageError(
                 f"{self.path} holds a run of format {found}; this version reads {_FORMAT}."
             )
-        return Run(self.path, asked, summary, requests)
+        return Run(self.path, asked, summary, requests, scaling)
+
+    def _read_scaling(self) -> ScalingRecord | None:
+        try:
+            words = json.loads(self._scaling.read_text())
+        except FileNotFoundError:
+            return None
+        return ScalingRecord.from_json(words)
 
 
 def _plain(error: OSError) -> str:

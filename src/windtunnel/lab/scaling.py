@@ -4,6 +4,7 @@ They are read from Application Auto Scaling. That it cannot be asked (no leave, 
 stop a run, and a cloud without that service scales nothing.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,8 +15,10 @@ from windtunnel.lab import refusals
 from windtunnel.lab.endpoint import Endpoint
 from windtunnel.lab.target import Target
 
-_NAMESPACE = "sagemaker"
-_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+NAMESPACE = "sagemaker"
+DIMENSION = "sagemaker:variant:DesiredInstanceCount"
+# What an activity that changes a variant's instances describes itself as.
+DESIRED = re.compile(r"Setting desired instance count to (\d+)\.")
 
 
 def notes(target: Target, endpoint: Endpoint) -> list[str]:
@@ -30,30 +33,43 @@ def notes(target: Target, endpoint: Endpoint) -> list[str]:
 
 def _read(target: Target, endpoint: Endpoint) -> Iterator[str]:
     client = target.application_autoscaling()
+    for name, scalable in targets_of(client, endpoint).items():
+        policies = policies_of(client, scalable)
+        if policies and _may_change(scalable):
+            yield sentence(name, scalable, policies)
+
+
+def targets_of(
+    client: Any,  # noqa: ANN401 - boto3's own types for it are no dependency of ours
+    endpoint: Endpoint,
+) -> dict[str, Mapping[str, Any]]:
+    """Return the scalable targets by their variants; none where there is no such service."""
     variants = {f"endpoint/{endpoint.name}/variant/{each.name}": each for each in endpoint.variants}
-    which = {"ServiceNamespace": _NAMESPACE, "ScalableDimension": _DIMENSION}
+    pages = client.get_paginator("describe_scalable_targets").paginate(
+        ServiceNamespace=NAMESPACE, ScalableDimension=DIMENSION, ResourceIds=list(variants)
+    )
     try:
-        found = [
-            scalable
-            for page in client.get_paginator("describe_scalable_targets").paginate(
-                **which, ResourceIds=list(variants)
-            )
-            for scalable in page["ScalableTargets"]
-        ]
+        found = [scalable for page in pages for scalable in page["ScalableTargets"]]
     except ClientError as error:
         if refusals.is_unsupported(error):
-            return
+            return {}
         raise
-    for scalable in found:
-        policies = [
-            policy
-            for page in client.get_paginator("describe_scaling_policies").paginate(
-                **which, ResourceId=scalable["ResourceId"]
-            )
-            for policy in page["ScalingPolicies"]
-        ]
-        if policies and _may_change(scalable):
-            yield sentence(variants[scalable["ResourceId"]].name, scalable, policies)
+    return {variants[scalable["ResourceId"]].name: scalable for scalable in found}
+
+
+def policies_of(
+    client: Any,  # noqa: ANN401 - see above
+    scalable: Mapping[str, Any],
+) -> list[Mapping[str, Any]]:
+    """Return the policies of a scalable target."""
+    pages = client.get_paginator("describe_scaling_policies").paginate(**which(scalable))
+    return [policy for page in pages for policy in page["ScalingPolicies"]]
+
+
+def which(scalable: Mapping[str, Any]) -> dict[str, str]:
+    """Return the words by which Application Auto Scaling is asked of a target."""
+    names = ("ServiceNamespace", "ResourceId", "ScalableDimension")
+    return {name: scalable[name] for name in names}
 
 
 def _may_change(scalable: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from windtunnel.core.errors import UsageError
 from windtunnel.lab.measurement import Measurement, WorkerOutcome
 from windtunnel.lab.run_directory import RunDirectory
+from windtunnel.lab.scaling_record import Sample, ScalingRecord, VariantPast
 
 
 def _measurement() -> Measurement:
@@ -105,6 +106,19 @@ def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:
     directory.write({"format": 1}, {}, _measurement())
 
     with pytest.raises(UsageError, match="of format 1"):
+        directory.read()
+
+
+def test_what_scaled_a_run_is_kept_with_it_or_said_to_be_broken(tmp_path: Path) -> None:
+    """Without it a latency that fell in the middle of a run has no reason."""
+    directory = RunDirectory(tmp_path)
+    directory.prepare()
+    record = ScalingRecord(30.0, (VariantPast("A", 1, 4, (Sample(0.0, 1, 1),), (), ()),))
+    directory.write({"format": 2}, {}, _measurement(), record)
+
+    assert directory.read().scaling == record
+    (tmp_path / "scaling.json").write_text('{"format": 1}')
+    with pytest.raises(UsageError, match="cannot be read: what scaled the endpoint is incomplete"):
         directory.read()
 
 

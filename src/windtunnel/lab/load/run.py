@@ -29,6 +29,7 @@ from windtunnel.lab.payload import Payload
 from windtunnel.lab.report import page
 from windtunnel.lab.run_cost import RunCost
 from windtunnel.lab.run_directory import Run, RunDirectory
+from windtunnel.lab.scaling_watch import ScalingWatch
 from windtunnel.lab.summary import summarise
 from windtunnel.lab.surroundings import Surroundings
 from windtunnel.lab.target import Target
@@ -95,7 +96,8 @@ class LoadRun:
     ) -> dict[str, Any]:
         facts = hardware.describe()
         around = Surroundings(self._own_pids())
-        measurement = conductor.run()
+        with ScalingWatch(self.target, self.endpoint) as scaling_watch:
+            measurement = conductor.run()
         # A server on this machine that is not the home's cannot be told from other work.
         is_known = self._is_local or not is_loopback(self.plan.url)
         other_work_share = around.other_share() if is_known else 0.0
@@ -111,7 +113,9 @@ class LoadRun:
         )
         summary["warnings"] += conductor.warnings
         summary["warnings"] += steadiness.warnings(self.target, self.endpoint)
-        self.directory.write(self._asked(measurement, command), summary, measurement)
+        scaled = scaling_watch.told(measurement.started_epoch_s)
+        summary["warnings"] += scaled.problems if scaled else ()
+        self.directory.write(self._asked(measurement, command), summary, measurement, scaled)
         written = self.directory.read()
         if self.baseline is not None:
             summary["baseline"] = baselines.hold(self.baseline, written)
@@ -149,6 +153,8 @@ class LoadRun:
     def notes(self) -> list[str]:
         """Return what to know of a load run before it starts, but for its cost."""
         found = scaling.notes(self.target, self.endpoint)
+        if (warp := self.target.warp) != 1:
+            found.append(f"clock x{warp:g}: a minute of alarms lasts {60 / warp:g} s here")
         if self._is_local:
             return found
         has_token = self.target.signing_credentials().session_token is not None

@@ -5,7 +5,6 @@ the policies as they are now. The activities are the truth that a prediction is 
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from botocore.exceptions import ClientError
 from windtunnel.autoscaling.timeline import Demand
 from windtunnel.core.errors import NotReadyError, UsageError
 from windtunnel.lab import refusals
+from windtunnel.lab.scaling import DESIRED, DIMENSION, NAMESPACE
 from windtunnel.lab.simulation import policies
 from windtunnel.lab.simulation.traces import ReadTrace
 from windtunnel.lab.target import Target
@@ -27,9 +27,6 @@ _DAY_S = 86_400
 _DAYS_MAX = 15
 # A predicted activity is right when a real one to the same count began within a minute of it.
 _WITHIN_S = 60.0
-_NAMESPACE = "sagemaker"
-_DIMENSION = "sagemaker:variant:DesiredInstanceCount"
-_SET = re.compile(r"Setting desired instance count to (\d+)\.")
 # Of an activity that changed nothing there is nothing to predict.
 _FAILED = frozenset({"Failed", "Unfulfilled"})
 
@@ -106,9 +103,9 @@ def of_clients(
 ) -> History:
     """Return an endpoint's past from a moment to another, both whole minutes."""
     which = {
-        "ServiceNamespace": _NAMESPACE,
+        "ServiceNamespace": NAMESPACE,
         "ResourceId": f"endpoint/{endpoint}/variant/{variant}",
-        "ScalableDimension": _DIMENSION,
+        "ScalableDimension": DIMENSION,
     }
     requests, shares = _minutes(cloudwatch, endpoint, variant, start_s, end_s)
     count = round((end_s - start_s) / _MINUTE_S)
@@ -200,7 +197,7 @@ def _activities(
     found = []
     for page in scaling.get_paginator("describe_scaling_activities").paginate(**which):
         for each in page["ScalingActivities"]:
-            match = _SET.fullmatch(each["Description"])
+            match = DESIRED.fullmatch(each["Description"])
             at_s = each["StartTime"].timestamp()
             if match and each["StatusCode"] not in _FAILED and start_s <= at_s < end_s:
                 found.append(Activity(at_s, int(match[1])))
