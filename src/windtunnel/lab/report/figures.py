@@ -60,11 +60,11 @@ def throughput(view: RunView) -> tuple[str, Figure]:
             "type": "scatter",
             "mode": "lines",
             "name": "answered well",
-            "x": _rounded(edges),
-            "y": _rounded(np.append(good, good[-1:]) / width_s),
+            "x": rounded(edges),
+            "y": rounded(np.append(good, good[-1:]) / width_s),
             "line": {"color": COLOURS[0], "width": 2, "shape": "hv"},
             "fill": "tozeroy",
-            "fillcolor": _faded(COLOURS[0]),
+            "fillcolor": faded(COLOURS[0]),
             "hovertemplate": "%{y:.4g} requests/s<extra></extra>",
         }
     ]
@@ -75,8 +75,8 @@ def throughput(view: RunView) -> tuple[str, Figure]:
                 "type": "scatter",
                 "mode": "lines",
                 "name": "due",
-                "x": _rounded(edges),
-                "y": _rounded(np.append(due, due[-1:]) / width_s),
+                "x": rounded(edges),
+                "y": rounded(np.append(due, due[-1:]) / width_s),
                 "line": {"color": COLOURS[1], "width": 1.5, "shape": "hv", "dash": "dot"},
                 "hovertemplate": "%{y:.4g} due/s<extra></extra>",
             }
@@ -86,8 +86,8 @@ def throughput(view: RunView) -> tuple[str, Figure]:
             {
                 "type": "bar",
                 "name": "failed",
-                "x": _rounded(edges[:-1] + width_s / 2),
-                "y": _rounded(bad / width_s),
+                "x": rounded(edges[:-1] + width_s / 2),
+                "y": rounded(bad / width_s),
                 "width": width_s,
                 "marker": {"color": BAD},
                 "hovertemplate": "%{y:.4g} failures/s<extra></extra>",
@@ -106,15 +106,15 @@ def latency_over_time(view: RunView) -> tuple[str, Figure]:
     due_s, latency_ms = view.good_due_s, view.good_latency_s * 1000
     layout = _layout("seconds since the start", "latency, ms")
     layout["xaxis"]["range"] = [0, view.end_s]
-    layout["yaxis"] |= _latency_axis(latency_ms)
+    layout["yaxis"] |= latency_axis(latency_ms)
     layout["shapes"] = [*_warmup(view), *_limits(view)]
     layout["showlegend"] = False
     if len(due_s) <= _POINTS_MAX:
         trace = {
             "type": "scatter",
             "mode": "markers",
-            "x": _rounded(due_s),
-            "y": _rounded(latency_ms),
+            "x": rounded(due_s),
+            "y": rounded(latency_ms),
             "marker": {"color": COLOURS[0], "size": 4, "opacity": 0.55},
             "hovertemplate": "%{y:.4g} ms<extra></extra>",
         }
@@ -131,10 +131,10 @@ def _heat(due_s: Floats, latency_ms: Floats) -> Figure:
     shade = np.sqrt(counts)
     return {
         "type": "heatmap",
-        "x": _rounded(columns),
-        "y": _rounded(rows),
+        "x": rounded(columns),
+        "y": rounded(rows),
         "z": [[round(float(value), 2) or None for value in row] for row in shade],
-        "colorscale": [[0, _faded(COLOURS[0])], [1, COLOURS[0]]],
+        "colorscale": [[0, faded(COLOURS[0])], [1, COLOURS[0]]],
         "showscale": False,
         "hoverinfo": "skip",
     }
@@ -156,8 +156,8 @@ def distribution(view: RunView) -> tuple[str, Figure]:
         traces.append(
             {
                 "type": "bar",
-                "x": _rounded(middles),
-                "y": _rounded(100 * counts / len(latency_ms)),
+                "x": rounded(middles),
+                "y": rounded(100 * counts / len(latency_ms)),
                 "marker": {"color": COLOURS[0]},
                 "hovertemplate": "%{x:.4g} ms: %{y:.2f}%<extra></extra>",
             }
@@ -198,7 +198,7 @@ def percentile_curves(views: Sequence[RunView]) -> Figure:
     layout["xaxis"]["tickvals"] = [_rarity(share) for share in ticks]
     layout["xaxis"]["ticktext"] = [f"{100 * share:g}" for share in ticks]
     every_ms = np.concatenate([view.latency_s for view in views]) * 1000
-    layout["yaxis"] |= _latency_axis(every_ms)
+    layout["yaxis"] |= latency_axis(every_ms)
     layout["shapes"] = _limits(views[0])
     traces = []
     for number, view in enumerate(views):
@@ -214,9 +214,9 @@ def percentile_curves(views: Sequence[RunView]) -> Figure:
                 "type": "scatter",
                 "mode": "lines",
                 "name": view.label,
-                "x": _rounded(rarity),
-                "y": _rounded(values),
-                "customdata": _rounded(100 * shares),
+                "x": rounded(rarity),
+                "y": rounded(values),
+                "customdata": rounded(100 * shares),
                 "line": {"color": COLOURS[number % len(COLOURS)], "width": 2},
                 "hovertemplate": "p%{customdata:.4g}: %{y:.4g} ms<extra>%{fullData.name}</extra>",
             }
@@ -241,8 +241,8 @@ def stair(view: RunView) -> Figure:
                 "type": "scatter",
                 "mode": "lines+markers",
                 "name": name,
-                "x": _rounded(rates),
-                "y": _rounded(latency_ms),
+                "x": rounded(rates),
+                "y": rounded(latency_ms),
                 "text": [step["outcome"] for step in steps],
                 "line": {"color": COLOURS[number], "width": 2},
                 "marker": {
@@ -257,8 +257,8 @@ def stair(view: RunView) -> Figure:
     every_ms = 1000 * _array(
         step["latency_s"][name] for step in steps for name in _drawn(found["objectives"])
     )
-    layout["yaxis"] |= _latency_axis(every_ms)
-    layout["xaxis"] |= _latency_axis(rates)
+    layout["yaxis"] |= latency_axis(every_ms)
+    layout["xaxis"] |= latency_axis(rates)
     layout["shapes"] = [*_limits(view), *_found(found)]
     return {"data": traces, "layout": layout}
 
@@ -300,7 +300,7 @@ def _found(found: Mapping[str, Any]) -> list[Figure]:
     ]
 
 
-def _latency_axis(latency_ms: Floats) -> Figure:
+def latency_axis(latency_ms: Floats) -> Figure:
     """Return a linear axis from zero, or a logarithmic one where values differ greatly."""
     if not len(latency_ms) or latency_ms.max() < _LOG_FROM * latency_ms.min():
         return {"rangemode": "tozero"}
@@ -389,11 +389,12 @@ def _note(text: str, **place: Any) -> Figure:  # noqa: ANN401 - Plotly's own wor
     }
 
 
-def _faded(colour: str) -> str:
+def faded(colour: str) -> str:
+    """Return a colour as an area below a line has it."""
     red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.14)"
 
 
-def _rounded(values: Floats) -> list[float]:
+def rounded(values: Floats) -> list[float]:
     """Return numbers with as many digits as a screen can show."""
     return [float(f"{value:.5g}") for value in values]

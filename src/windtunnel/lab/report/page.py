@@ -21,9 +21,12 @@ from windtunnel.lab.report.view import RunView, views
 from windtunnel.lab.run_directory import Run
 
 
-def write(runs: Sequence[Run], path: Path) -> None:
-    """Write the report of one or more runs to a file."""
-    page = render(runs)
+def write(runs: Sequence[Run], path: Path, *, capacity_rps: float | None = None) -> None:
+    """Write the report of one or more runs to a file.
+
+    `capacity_rps` is what one instance answers a second, for the timelines of runs that scaled.
+    """
+    page = render(runs, capacity_rps)
     if len(page.encode()) > limits.REPORT_BYTES_MAX:
         raise UsageError(
             f"A report on {len(runs)} runs would be larger than "
@@ -35,9 +38,9 @@ def write(runs: Sequence[Run], path: Path) -> None:
         raise UsageError(f"The report {path} cannot be written: {error.strerror}.") from error
 
 
-def render(runs: Sequence[Run]) -> str:
+def render(runs: Sequence[Run], capacity_rps: float | None = None) -> str:
     """Return the page of one or more runs."""
-    seen = views(runs)
+    seen = views(runs, capacity_rps)
     plots = Plots()
     if len(seen) == 1:
         title, body = findings.headline(seen[0]), _one(seen[0], plots)

@@ -14,7 +14,7 @@ from windtunnel.lab.quantities import (
     format_percent,
     format_rate,
 )
-from windtunnel.lab.report import circumstances, figures, findings, stair
+from windtunnel.lab.report import circumstances, figures, findings, scaling, stair
 from windtunnel.lab.report.markup import Html, Plots, join, table, tag
 from windtunnel.lab.report.view import RunView
 from windtunnel.lab.summary import driven_by
@@ -53,6 +53,8 @@ def verdicts(view: RunView) -> Html:
         if summary["valid"]
         else tag("li", "INVALID", cls="chip bad")
     ]
+    if "clock" in summary["hardware"]:
+        chips.append(tag("li", f"clock {summary['hardware']['clock']}", cls="chip warn"))
     chips += [
         tag("li", f"{each['objective']} {each['outcome']}", cls=f"chip {_CHIPS[each['outcome']]}")
         for each in summary["objectives"]
@@ -89,7 +91,8 @@ def details(view: RunView, plots: Plots) -> Html:
     )
     held_to = [objectives(view), baseline(view)]
     top = [stair.section(view, plots), tiles(view)]
-    return join([*top, *held_to, *cards, payloads(view), errors(view), facts])
+    scaled = scaling.section(view, plots)
+    return join([*top, *held_to, scaled, *cards, payloads(view), errors(view), facts])
 
 
 def _chart(title: str, kind: str, figure: figures.Figure, plots: Plots) -> Html:

@@ -16,6 +16,8 @@ class RunView:
 
     label: str
     run: Run
+    # What one instance answers a second, where somebody knows.
+    capacity_rps: float | None = None
 
     @cached_property
     def start_s(self) -> float:
@@ -69,7 +71,7 @@ class RunView:
         return (self.good_due_s >= self.start_s) & (self.good_due_s < self.end_s)
 
 
-def views(runs: Sequence[Run]) -> list[RunView]:
+def views(runs: Sequence[Run], capacity_rps: float | None = None) -> list[RunView]:
     """Return views whose labels are as short as they can be and still differ."""
     for depth in range(1, 4):
         labels = ["/".join(run.path.absolute().parts[-depth:]) for run in runs]
@@ -77,4 +79,4 @@ def views(runs: Sequence[Run]) -> list[RunView]:
             break
     else:
         labels = [f"{label} ({number})" for number, label in enumerate(labels, start=1)]
-    return [RunView(label, run) for label, run in zip(labels, runs, strict=True)]
+    return [RunView(label, run, capacity_rps) for label, run in zip(labels, runs, strict=True)]

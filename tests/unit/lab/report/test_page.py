@@ -1,9 +1,12 @@
 """The report's page: whole, safe, small, and true to the run."""
 
+import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from windtunnel.lab.measurement import Measurement, WorkerOutcome
 from windtunnel.lab.objectives import parse_objective
 from windtunnel.lab.report import page
 from windtunnel.lab.run_directory import Run, RunDirectory
+from windtunnel.lab.scaling_record import Activity, AlarmPast, Sample, ScalingRecord, VariantPast
 from windtunnel.lab.summary import summarise
 
 # Every page carries Plotly's script.
@@ -65,6 +69,7 @@ def run(tmp_path: Path) -> Callable[..., Run]:
         median_s: float = 0.05,
         kinds: tuple[str, ...] = (),
         text: str = "unet",
+        scaling: ScalingRecord | None = None,
     ) -> Run:
         plan = plans.plan(
             closed_schedule(users=4, spawn_rate_per_s=None, warmup_s=None, duration_s=20),
@@ -82,6 +87,7 @@ def run(tmp_path: Path) -> Callable[..., Run]:
             "cpu_count_usable": 2,
             "instruction_sets": ["avx2"],
             "memory_bytes": 1,
+            **({"clock": f"x{scaling.clock:g}"} if scaling else {}),
             "load_average_1m": 0.5,
         }
         summary = summarise(
@@ -108,7 +114,7 @@ def run(tmp_path: Path) -> Callable[..., Run]:
         }
         directory = RunDirectory(tmp_path / name)
         directory.prepare()
-        directory.write(asked, summary, measurement)
+        directory.write(asked, summary, measurement, scaling)
         return directory.read()
 
     return write
@@ -231,3 +237,86 @@ def test_a_verdict_is_shown_with_its_confidence_and_its_count(run: Callable[...,
     assert re.search(r"\d+ of \d+ over 150 ms; confidence \d\d(\.\d+)?%", words)
     assert ">Every objective held</h2>" in words
     assert "MLPerf" in words
+
+
+def _scaled() -> ScalingRecord:
+    out = Activity(5.0, 6.0, 1, 4, "Successful", f"monitor alarm x {_EVIL}", 2.0, 2.0)
+    alarm = AlarmPast(
+        "TargetTracking-endpoint/unet/variant/AllTraffic-AlarmHigh-1",
+        *("InvocationsPerInstance", 12.0, "GreaterThanThreshold", "OK"),
+        ((4.0, "ALARM"), (9.0, "OK")),
+    )
+    samples = (Sample(-1.0, 1, 1), Sample(5.5, 1, 4), Sample(6.0, 4, 4), Sample(21.0, 4, 4))
+    variant = VariantPast("AllTraffic", 1, 4, samples, (out,), (alarm,))
+    return ScalingRecord(30.0, (variant,))
+
+
+def _timeline(text: str) -> dict[str, Any]:
+    """Return the figure with instances in it."""
+    figures = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text)
+    (found,) = (
+        each
+        for each in map(json.loads, figures)
+        if any(trace.get("name", "").startswith("instances") for trace in each["data"])
+    )
+    return dict(found)
+
+
+def test_what_scaled_a_run_stands_on_the_time_axis_of_its_requests(run: Callable[..., Run]) -> None:
+    """Which alarm, how late, and what it cost the users: one look, not four pages of a console."""
+    text = page.render([run("scaled", scaling=_scaled(), kinds=("HTTP 503",))], capacity_rps=40.0)
+    traces = {trace["name"]: trace for trace in _timeline(text)["data"]}
+
+    assert {"due", "answered well", "failed", "p50", "p95", "desired", "capacity"} <= traces.keys()
+    assert (traces["instances"]["x"], traces["instances"]["y"]) == ([0, 5.5, 6, 21], [1, 1, 4, 4])
+    assert traces["capacity"]["y"] == [40, 40, 160, 160]
+    (alarm,) = (trace for name, trace in traces.items() if name.endswith("AlarmHigh-1 ALARM"))
+    assert alarm["x"] == [4, 9, None]
+    assert traces["cooldown out"]["x"] == [6, 8, None]
+    assert traces["changing"]["x"] == [5, 6, None]
+    words = _words(text)
+    assert "From 1 to 4 instances, in 1 change" in words
+    assert "clock x30" in words
+    assert "img" not in {name for name, _ in _elements(text)}
+
+
+def test_however_often_a_run_was_scaled_its_page_stays_readable(run: Callable[..., Run]) -> None:
+    """A policy that flaps all day draws 500 lines through everything else."""
+    (variant,) = _scaled().variants
+    many = tuple(replace(variant.activities[0], at_s=each / 10) for each in range(200))
+    record = ScalingRecord(1.0, (replace(variant, activities=many),))
+
+    text = page.render([run("flapping", scaling=record)])
+
+    assert _timeline(text)["layout"]["shapes"] == []
+    assert "160 more in scaling.json" in _words(text)
+
+
+def test_each_of_several_variants_has_its_own_lines_and_bands(run: Callable[..., Run]) -> None:
+    """An A/B test scales each variant by a policy of its own."""
+    (variant,) = _scaled().variants
+    record = ScalingRecord(1.0, (variant, replace(variant, name="Other")))
+
+    figure = _timeline(page.render([run("both", scaling=record)], capacity_rps=40.0))
+    names = {trace["name"] for trace in figure["data"]}
+
+    assert {"instances AllTraffic", "instances Other", "Other: cooldown out"} <= names
+    # Which of them gets how much of the demand is not known here.
+    assert "capacity" not in names
+
+
+def test_a_scaled_run_of_hardly_anything_still_gets_its_page(run: Callable[..., Run]) -> None:
+    """Interrupted in its first second, or of an endpoint that nobody could count."""
+    bare = VariantPast("AllTraffic", 1, 4, (), (), ())
+
+    text = page.render([run("short", count=1, scaling=ScalingRecord(1.0, (bare,)))])
+
+    assert "How many instances there were is not known" in _words(text)
+
+
+def test_a_run_that_nothing_scaled_has_no_such_part(run: Callable[..., Run]) -> None:
+    """An empty timeline reads as a policy that did not fire."""
+    text = page.render([run("plain")])
+
+    assert '"instances"' not in text.partition("<script>")[0]
+    assert "clock x" not in _words(text)
