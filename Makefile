@@ -25,7 +25,8 @@ $(STAMP): requirements.lock pyproject.toml scripts/preflight.sh
 demo: $(STAMP) ## Run the main job: deploy, load-test, retune, load-test again, compare
 	@$(BIN)/python examples/demo.py
 
-demo-full: demo ## Play every chapter of the demonstration
+demo-full: demo ## Play every chapter of the demonstration: the main job, then auto scaling
+	@$(BIN)/python -m examples.demo_scaling
 
 # They mostly wait: for processes to start, and for time to pass that a claim is about. The files go
 # to the processes in order, each file whole, for its tests share what they start.
