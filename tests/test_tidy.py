@@ -181,9 +181,9 @@ def test_tests_are_collected_without_tensorflow() -> None:
 
 def test_every_limit_is_used_and_has_its_origin() -> None:
     """A number without an origin is a superstition; one without a use is a lie."""
-    text = (SOURCE / "core" / "limits.py").read_text()
-    rest = "\n".join(path.read_text() for path in modules() if path.name != "limits.py")
-    lines = text.splitlines()
+    folder = SOURCE / "core" / "limits"
+    rest = "\n".join(path.read_text() for path in modules() if path.parent != folder)
+    lines = [line for path in sorted(folder.glob("*.py")) for line in path.read_text().splitlines()]
     for number, line in enumerate(lines):
         name, found, _ = line.partition(" = ")
         if not found or not name.isupper() or name in {"KIB", "MIB", "GIB"}:

@@ -1,7 +1,7 @@
 """Whether one more instance fits into the machine's memory.
 
 A machine that swaps measures its disk. So an instance that would not fit is refused with a reason
-before it starts; what the estimate is made of stands in `core/limits.py`, with its measurements.
+before it starts; what the estimate is made of stands in `core/limits`, with its measurements.
 """
 
 from collections.abc import Mapping
