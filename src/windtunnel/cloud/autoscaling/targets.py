@@ -1,5 +1,6 @@
 """RegisterScalableTarget and what belongs to it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -138,7 +139,7 @@ def _changed(old: Target, request: Document) -> Target:
     )
 
 
-def _suspended(old: Any, request: Document) -> dict[str, bool]:  # noqa: ANN401 - a mapping
+def _suspended(old: Mapping[str, bool], request: Document) -> dict[str, bool]:
     return {**old, **(request.get("suspended_state") or {})}
 
 
