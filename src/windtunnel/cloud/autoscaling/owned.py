@@ -15,6 +15,7 @@ from windtunnel.autoscaling.tracking import COOLDOWN_S, TrackingPolicy
 from windtunnel.cloud.cloudwatch.metric import INVOCATIONS
 
 Document = dict[str, Any]
+_MINUTE_S = 60
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ def metric_name(configuration: Document) -> str:
     if predefined is not None:
         return str(predefined["predefined_metric_type"])
     own = configuration["customized_metric_specification"]
+    if own.get("metrics"):
+        return "metric math"
     return f"{own['namespace']}/{own['metric_name']}/{own['statistic']}"
 
 
@@ -77,7 +80,7 @@ def alarm_requests(
             "alarm_actions": [names.alarm_action(policy_arn, uuid)],
             "insufficient_data_actions": [],
             **_metric(configuration, endpoint_name, variant_name),
-            "period": rule.period_s,
+            **({} if is_math(configuration) else {"period": rule.period_s}),
             "evaluation_periods": rule.evaluation_periods,
             "threshold": rule.threshold,
             "comparison_operator": rule.comparison,
@@ -87,10 +90,27 @@ def alarm_requests(
     ]
 
 
+def is_math(configuration: Document) -> bool:
+    """Say whether a policy follows an expression."""
+    return bool((configuration.get("customized_metric_specification") or {}).get("metrics"))
+
+
+def metrics_of(specification: Document) -> list[Document]:
+    """Return a policy's metrics as PutMetricAlarm takes them: their period is a minute."""
+    return [
+        {**each, "metric_stat": {**each["metric_stat"], "period": _MINUTE_S}}
+        if each.get("metric_stat")
+        else each
+        for each in specification["metrics"]
+    ]
+
+
 def _metric(configuration: Document, endpoint_name: str, variant_name: str) -> Document:
     predefined = configuration.get("predefined_metric_specification")
     if predefined is None:
         own = configuration["customized_metric_specification"]
+        if own.get("metrics"):
+            return {"dimensions": [], "metrics": metrics_of(own)}
         return {
             "metric_name": own["metric_name"],
             "namespace": own["namespace"],

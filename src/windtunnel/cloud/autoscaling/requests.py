@@ -10,8 +10,9 @@ from typing import Any
 from windtunnel.autoscaling import names, schedule
 from windtunnel.autoscaling.schedule import InvalidScheduleError, Schedule
 from windtunnel.autoscaling.steps import COOLDOWN_S, InvalidStepsError, Step, StepPolicy
-from windtunnel.cloud.autoscaling import wording
+from windtunnel.cloud.autoscaling import owned, wording
 from windtunnel.cloud.autoscaling.owned import PREDEFINED
+from windtunnel.cloud.cloudwatch.alarms import mathematics
 from windtunnel.cloud.errors import InvalidError
 
 Document = dict[str, Any]
@@ -60,18 +61,28 @@ def check_tracking(configuration: Document) -> None:
             raise InvalidError("ResourceLabel can be specified with ALBRequestCountPerTarget only.")
     else:
         assert own is not None
-        for key, name in (
-            ("metric_name", "MetricName"),
-            ("namespace", "Namespace"),
-            ("statistic", "Statistic"),
-        ):
-            if own.get(key) is None:
-                raise InvalidError(f"CustomizedMetricSpecification must have a {name}.")
+        _check_own(own)
     for key, name in (
         ("scale_out_cooldown", "ScaleOutCooldown"),
         ("scale_in_cooldown", "ScaleInCooldown"),
     ):
         _check_cooldown(configuration.get(key), name)
+
+
+def _check_own(own: Document) -> None:
+    """Refuse a customized metric that is none: one metric, or several with an expression."""
+    of_one = {"metric_name": "MetricName", "namespace": "Namespace", "statistic": "Statistic"}
+    if not own.get("metrics"):
+        for key, name in of_one.items():
+            if own.get(key) is None:
+                raise InvalidError(f"CustomizedMetricSpecification must have a {name}.")
+        return
+    for key, name in {**of_one, "dimensions": "Dimensions", "unit": "Unit"}.items():
+        if own.get(key):
+            raise InvalidError(
+                f"CustomizedMetricSpecification has either Metrics or a {name}, not both."
+            )
+    mathematics.checked_period_s(owned.metrics_of(own))
 
 
 def step_policy(name: str, configuration: Document, lasts: float = 1.0) -> StepPolicy:

@@ -103,7 +103,7 @@ HONOURED: Mapping[str, Mapping[str, Honoured]] = {
                     "DisableScaleIn",
                 ),
                 "CustomizedMetricSpecification": _names(
-                    "MetricName", "Namespace", "Dimensions", "Statistic", "Unit"
+                    "MetricName", "Namespace", "Dimensions", "Statistic", "Unit", "Metrics"
                 ),
             },
         },
@@ -347,6 +347,10 @@ HONOURED: Mapping[str, Mapping[str, Honoured]] = {
                 "EvaluateLowSampleCountPercentile",
                 "Tags",
             ),
+            "Metrics": {
+                **_names("Id", "MetricStat", "Expression", "Label", "ReturnData", "Period"),
+                "AccountId": Only((ACCOUNT_ID,)),
+            },
             "ComparisonOperator": Only(
                 (
                     "GreaterThanOrEqualToThreshold",

@@ -46,8 +46,9 @@ _BESIDES = {
     "iam": "policies other than a role's inline ones and AWS's managed ones",
     "cloudwatch": "the statistics IQM, TM, TC, TS, WM and PR; of metric math SEARCH, Metrics "
     "Insights, ANOMALY_DETECTION_BAND, INSIGHT_RULE_METRIC, SERVICE_QUOTA and DB_PERF_INSIGHTS; "
-    "dynamic labels; alarm actions other than scaling policies",
-    "application-autoscaling": "metric math in target tracking, schedules of seven fields",
+    "dynamic labels; alarm actions other than scaling policies, alarms on metrics of several "
+    "periods",
+    "application-autoscaling": "schedules of seven fields",
     "logs": "filter patterns of space-delimited events, regular expressions in JSON patterns, `?` "
     "terms beside others",
 }

@@ -387,3 +387,51 @@ def test_tags_come_and_go(play: Play) -> None:
     assert played.ask("ListTagsForResource", resource_arn=arn) == {"tags": {"b": "2"}}
     with pytest.raises(NotFoundError):
         played.ask("ListTagsForResource", resource_arn=arn + "x")
+
+
+def test_a_policy_may_follow_an_expression(play: Play) -> None:
+    """Requests a second for each instance are a metric divided by another."""
+    played = play()
+    played.register()
+    metrics = [
+        {
+            "id": name,
+            "metric_stat": {
+                "metric": {
+                    "namespace": "AWS/SageMaker",
+                    "metric_name": "InvocationsPerInstance",
+                    "dimensions": [
+                        {"name": "EndpointName", "value": "e"},
+                        {"name": "VariantName", "value": "v"},
+                    ],
+                },
+                "stat": "Sum",
+            },
+            "return_data": False,
+        }
+        for name in ("a", "b")
+    ]
+    metrics.append({"id": "c", "expression": "(a + b) / 2", "return_data": True})
+    played.track(
+        60.0,
+        predefined_metric_specification=None,
+        customized_metric_specification={"metrics": metrics},
+    )
+    (shown,) = played.ask("DescribeScalingPolicies")["scaling_policies"]
+    played.minutes(3, 230)
+
+    configuration = shown["target_tracking_scaling_policy_configuration"]
+    assert configuration["customized_metric_specification"] == {"metrics": metrics}
+    assert played.sagemaker.asked == [4]
+    with pytest.raises(InvalidError, match="Exactly one element of the metrics list"):
+        played.track(
+            60.0,
+            predefined_metric_specification=None,
+            customized_metric_specification={"metrics": metrics[:2]},
+        )
+    with pytest.raises(InvalidError, match="either Metrics or a MetricName, not both"):
+        played.track(
+            60.0,
+            predefined_metric_specification=None,
+            customized_metric_specification={"metrics": metrics, "metric_name": "M"},
+        )

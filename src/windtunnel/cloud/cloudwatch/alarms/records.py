@@ -46,8 +46,21 @@ class AlarmRecord:
         return self.name
 
     @property
-    def metric(self) -> Metric:
-        """What it watches."""
+    def metrics(self) -> list[Document]:
+        """The metrics of one that watches an expression; else none."""
+        return self.request.get("metrics") or []
+
+    @property
+    def period_s(self) -> int:
+        """How long a period is, as its owner said it."""
+        stats = [each["metric_stat"] for each in self.metrics if each.get("metric_stat")]
+        return int(stats[0]["period"] if stats else self.request["period"])
+
+    @property
+    def metric(self) -> Metric | None:
+        """What it watches, None where that is an expression."""
+        if self.metrics:
+            return None
         dimensions = [(each["name"], each["value"]) for each in self.request["dimensions"]]
         return Metric.of(self.request["namespace"], self.request["metric_name"], dimensions)
 
@@ -58,8 +71,8 @@ class AlarmRecord:
 
     @property
     def statistic_name(self) -> str:
-        """The name of that."""
-        return str(self.request.get("statistic") or self.request["extended_statistic"])
+        """The name of that; of an expression there is none."""
+        return str(self.request.get("statistic") or self.request.get("extended_statistic") or "")
 
     @property
     def is_enabled(self) -> bool:
@@ -82,7 +95,7 @@ class AlarmRecord:
             comparison=request["comparison_operator"],
             evaluation_periods=periods,
             datapoints_to_alarm=request.get("datapoints_to_alarm") or periods,
-            period_s=tempo.period_s(request["period"]),
+            period_s=tempo.period_s(self.period_s),
             treat_missing=cast("TreatMissing", request.get("treat_missing_data") or "missing"),
         )
 

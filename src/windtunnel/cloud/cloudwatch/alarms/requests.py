@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 from windtunnel.aws.arn import Arn
+from windtunnel.cloud.cloudwatch.alarms import mathematics
 from windtunnel.cloud.cloudwatch.errors import CombinationError, MissingParameterError
 from windtunnel.cloud.cloudwatch.statistics import UnknownStatisticError, is_period, percentile
 from windtunnel.cloud.errors import InvalidError, UnsupportedError
@@ -18,6 +19,19 @@ _LOW_SAMPLE_COUNTS = ("evaluate", "ignore")
 # "The time period that the alarm evaluates, in seconds, must not exceed" a day, or a week where the
 # period is an hour at least.
 _DAY_S, _WEEK_S, _HOUR_S = 86_400, 604_800, 3600
+_OF_ALL = {
+    "threshold": "Threshold",
+    "evaluation_periods": "EvaluationPeriods",
+    "comparison_operator": "ComparisonOperator",
+}
+_OF_ONE_METRIC = {"metric_name": "MetricName", "namespace": "Namespace", "period": "Period"}
+_NOT_WITH_METRICS = {
+    **_OF_ONE_METRIC,
+    "dimensions": "Dimensions",
+    "unit": "Unit",
+    "statistic": "Statistic",
+    "extended_statistic": "ExtendedStatistic",
+}
 # Which of a request's members an alarm keeps, as they are when they are not given.
 _DEFAULTS: Document = {
     "actions_enabled": True,
@@ -30,23 +44,22 @@ _DEFAULTS: Document = {
 
 def read_alarm(request: Document) -> Document:
     """Return an alarm's own words, whole, or raise what is wrong with them."""
-    required = {
-        "metric_name": "MetricName",
-        "namespace": "Namespace",
-        "period": "Period",
-        "threshold": "Threshold",
-    }
-    for key, name in required.items():
+    metrics = request.get("metrics")
+    for key, name in ({} if metrics else _OF_ONE_METRIC).items() | _OF_ALL.items():
         if request.get(key) is None:
             raise MissingParameterError(f"The parameter {name} is required.")
-    for key, name in (
-        ("evaluation_periods", "EvaluationPeriods"),
-        ("comparison_operator", "ComparisonOperator"),
-    ):
-        if request.get(key) is None:
-            raise MissingParameterError(f"The parameter {name} is required.")
-    _check_statistic(request)
-    _check_periods(request)
+    if metrics:
+        given = [name for key, name in _NOT_WITH_METRICS.items() if request.get(key)]
+        if given:
+            raise CombinationError(
+                f"The parameters Metrics and {given[0]} are mutually exclusive and you have "
+                "specified both."
+            )
+        period_s = mathematics.checked_period_s(metrics)
+    else:
+        _check_statistic(request)
+        period_s = request["period"]
+    _check_periods(request, period_s)
     if not math.isfinite(request["threshold"]):
         raise InvalidError("The parameter Threshold must be a finite number.")
     _check_word(request, "treat_missing_data", "TreatMissingData", _TREATMENTS)
@@ -88,8 +101,8 @@ def _check_statistic(request: Document) -> None:
         ) from None
 
 
-def _check_periods(request: Document) -> None:
-    period_s, count = request["period"], request["evaluation_periods"]
+def _check_periods(request: Document, period_s: int) -> None:
+    count = request["evaluation_periods"]
     if not is_period(period_s):
         raise InvalidError("The parameter Period must be 10, 20, 30 or a multiple of 60 seconds.")
     span_s, most_s = period_s * count, _WEEK_S if period_s >= _HOUR_S else _DAY_S

@@ -266,7 +266,7 @@ class Alarms:
     def _reason_data(self, each: Watched, old: AlarmRecord, now_s: float) -> str:
         data = reasons.reason_data(each.alarm, now_s, old.statistic_name)
         # What its owner said, however long it lasts here.
-        data["period"] = old.request["period"]
+        data["period"] = old.period_s
         data["recentDatapoints"] = data["recentDatapoints"][-_POINTS_TOLD_MAX:]
         if self._tempo.is_warped:
             data["clock"] = f"x{self._tempo.factor}"

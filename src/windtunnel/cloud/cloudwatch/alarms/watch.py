@@ -11,15 +11,20 @@ alarms their whole range. Rules:
   its state until a period has ended since; periods in which no cloud ran are missing data.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 from windtunnel.autoscaling.alarm import Alarm, is_sample_enough
+from windtunnel.cloud.cloudwatch.alarms.mathematics import queries_of
 from windtunnel.cloud.cloudwatch.alarms.records import AlarmRecord
 from windtunnel.cloud.cloudwatch.metric import Metric
 from windtunnel.cloud.cloudwatch.service import CloudWatch, PeriodSpan
-from windtunnel.cloud.cloudwatch.statistics import Statistic
+from windtunnel.cloud.cloudwatch.statistics import SIMPLE, Statistic
 from windtunnel.cloud.cloudwatch.summary import Summary
+from windtunnel.cloud.errors import CloudError
 from windtunnel.cloud.tempo import Tempo
+
+log = logging.getLogger(__name__)
 
 # From a period's end until its samples are saved: the sampler wakes up at its end.
 SETTLE_S = 0.5
@@ -32,12 +37,23 @@ _LOOKED_TOGETHER = 100
 class Watched:
     """One alarm while this cloud runs: its record's rule, played."""
 
-    __slots__ = ("_looked", "_step_s", "alarm", "metric", "needs_enough", "statistic", "unit")
+    __slots__ = (
+        "_looked",
+        "_step_s",
+        "alarm",
+        "metric",
+        "needs_enough",
+        "queries",
+        "statistic",
+        "unit",
+    )
 
     def __init__(self, record: AlarmRecord, tempo: Tempo) -> None:
         self.alarm = Alarm(record.rule(tempo), record.state)
-        self.metric: Metric = record.metric
-        self.statistic: Statistic = record.statistic
+        # None where it watches an expression, which the queries are.
+        self.metric: Metric | None = record.metric
+        self.queries = queries_of(record.metrics, tempo) if record.metrics else []
+        self.statistic: Statistic = SIMPLE["Sum"] if record.metrics else record.statistic
         self.unit: str | None = record.request.get("unit")
         low = record.request.get("evaluate_low_sample_count_percentile")
         # Of a percentile that means nothing with few samples: which one; else None.
@@ -58,12 +74,12 @@ class Watched:
 
     def span(self, seen_until_s: float) -> PeriodSpan:
         """Return the periods that the next look covers."""
-        length_s = self.alarm.range_length * self.alarm.rule.period_s
-        end_s = self._step(seen_until_s) * self._step_s
+        start_s, end_s = self.range_s(seen_until_s)
+        assert self.metric is not None, "expressions are read one by one"
         return PeriodSpan(
             self.metric,
             self.alarm.rule.period_s,
-            end_s - length_s,
+            start_s,
             end_s,
             self.unit,
             self.statistic.needs_distribution,
@@ -71,19 +87,25 @@ class Watched:
 
     def look(self, end_s: int, found: Mapping[int, Summary]) -> None:
         """Show the alarm what its metric came to, by the periods' beginnings, up to a moment."""
-        alarm, period_s, of = self.alarm, self.alarm.rule.period_s, self.statistic.of
-        begin_s = end_s - alarm.range_length * period_s
-        values = [
-            None if (summary := found.get(at_s)) is None else of(summary)
-            for at_s in range(begin_s, end_s, period_s)
-        ]
-        state = alarm.state
-        alarm.look(end_s - period_s, values)
-        newest = found.get(end_s - period_s)
+        of = self.statistic.of
+        state = self.alarm.state
+        self.look_at(end_s, {at_s: of(summary) for at_s, summary in found.items()})
+        newest = found.get(end_s - self.alarm.rule.period_s)
         if newest is not None and self._means_too_little(newest):
             # "The alarm's state is not changed" where the percentile means too little.
-            alarm.state = state
+            self.alarm.state = state
+
+    def look_at(self, end_s: int, found: Mapping[int, float | None]) -> None:
+        """Show the alarm the values of its periods, likewise."""
+        alarm, period_s = self.alarm, self.alarm.rule.period_s
+        begin_s = end_s - alarm.range_length * period_s
+        alarm.look(end_s - period_s, [found.get(at_s) for at_s in range(begin_s, end_s, period_s)])
         self._looked = end_s // self._step_s
+
+    def range_s(self, seen_until_s: float) -> tuple[int, int]:
+        """Return from when to when the next look goes."""
+        end_s = self._step(seen_until_s) * self._step_s
+        return end_s - self.alarm.range_length * self.alarm.rule.period_s, end_s
 
     def _step(self, seen_until_s: float) -> int:
         return int(seen_until_s // self._step_s)
@@ -115,6 +137,10 @@ async def _look(due: Sequence[Watched], cloudwatch: CloudWatch, until_s: float) 
     spans: dict[PeriodSpan, PeriodSpan] = {}
     keys = []
     for each in due:
+        if each.queries:
+            await _look_at_expression(each, cloudwatch, until_s)
+    due = [each for each in due if not each.queries]
+    for each in due:
         span = each.span(until_s)
         key = span._replace(start_s=0)
         keys.append(key)
@@ -125,3 +151,15 @@ async def _look(due: Sequence[Watched], cloudwatch: CloudWatch, until_s: float) 
     by_key = dict(zip(spans, answers, strict=True))
     for each, key in zip(due, keys, strict=True):
         each.look(key.end_s, by_key[key])
+
+
+async def _look_at_expression(each: Watched, cloudwatch: CloudWatch, until_s: float) -> None:
+    """Look at one alarm on metric math; what cannot be worked out now is missing data."""
+    start_s, end_s = each.range_s(until_s)
+    points: Mapping[int, float] = {}
+    try:
+        results = await cloudwatch.evaluate(each.queries, start_s, end_s)
+        points = results[0].series.points if len(results) == 1 else {}
+    except CloudError as error:
+        log.warning("The alarm %s: %s", each.alarm.rule.name, error.message)
+    each.look_at(end_s, points)

@@ -415,3 +415,61 @@ def test_metrics_that_are_late_make_alarms_late(tmp_path: Path) -> None:
     late.close()
 
     assert states == ["INSUFFICIENT_DATA", "INSUFFICIENT_DATA", "ALARM", "ALARM"]
+
+
+def _stat(query_id: str, name: str, **more: Any) -> dict[str, Any]:
+    metric = {"namespace": "Own", "metric_name": name}
+    return {
+        "id": query_id,
+        "metric_stat": {"metric": metric, "period": 60, "stat": "Sum"},
+        "return_data": False,
+        **more,
+    }
+
+
+_ONE_METRIC: dict[str, Any] = {
+    "namespace": None,
+    "metric_name": None,
+    "statistic": None,
+    "period": None,
+}
+
+
+def test_an_alarm_on_an_expression_follows_it(played: Played) -> None:
+    """An error rate is errors over requests, which no one metric is."""
+    rate = {"id": "rate", "expression": "100 * m / n", "return_data": True}
+    played.put(**_ONE_METRIC, metrics=[_stat("m", "M"), _stat("n", "N"), rate])
+    played.minute(5.0)
+    assert played.state() == "INSUFFICIENT_DATA"
+    played.ask(
+        "PutMetricData",
+        namespace="Own",
+        metric_data=[{"metric_name": "N", "value": 40.0, "timestamp": played.clock.now_s()}],
+    )
+    played.minute(5.0)
+
+    assert played.state() == "ALARM"
+    assert "[12.5 (" in played.alarm()["state_reason"]
+    played.restart()
+    assert played.alarm()["metrics"][2] == rate
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        ([_stat("m", "M")], "Exactly one element of the metrics list should return data."),
+        ([{"id": "e", "expression": "1 + 1"}], "At least one element of the metrics list must"),
+        (
+            [_stat("m", "M"), {"id": "e", "expression": "m +"}],
+            "Error in expression 'e'",
+        ),
+    ],
+)
+def test_an_expression_that_cannot_be_watched_is_refused(
+    played: Played, metrics: list[dict[str, Any]], said: str
+) -> None:
+    """It would never go off."""
+    with pytest.raises(InvalidError) as caught:
+        played.put(**_ONE_METRIC, metrics=metrics)
+
+    assert caught.value.message.startswith(said)
