@@ -25,6 +25,8 @@ from botocore.config import Config
 from botocore.loaders import Loader
 from tests.workshops import IdleWorkshop
 
+from windtunnel.cloud.autoscaling.service import AutoScaling
+from windtunnel.cloud.cloudwatch.alarms.service import Alarms
 from windtunnel.cloud.cloudwatch.archive import Archive
 from windtunnel.cloud.cloudwatch.samples import InvocationRecord
 from windtunnel.cloud.cloudwatch.service import CloudWatch
@@ -151,6 +153,11 @@ class Contract:
             region=_REGION,
         )
         await self._sagemaker.resume()
+        clock = SystemClock()
+        alarms = Alarms(self._store, self.cloudwatch, clock, region=_REGION)
+        await alarms.load()
+        self._scaling = AutoScaling(self._store, alarms, self._sagemaker, clock, region=_REGION)
+        await self._scaling.open()
         self._callers = Callers(self._owner)
         iam = await Iam.open(self._store, SystemClock())
         self.log_folder = self._home.logs
@@ -160,7 +167,8 @@ class Contract:
                 "sagemaker": self._sagemaker.operations(),
                 "iam": iam.operations(),
                 "sts": Sts(self._callers, iam, SystemClock()).operations(),
-                "cloudwatch": self.cloudwatch.operations(),
+                "cloudwatch": {**self.cloudwatch.operations(), **alarms.operations()},
+                "application-autoscaling": self._scaling.operations(),
                 "logs": self._logs.operations(),
             }
         )
@@ -219,6 +227,7 @@ class Contract:
         self._loop.close()
 
     async def _end(self) -> None:
+        await self._scaling.close()
         await self._sagemaker.close()
         await self.cloudwatch.close()
         await self._logs.close()
