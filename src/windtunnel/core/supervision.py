@@ -89,22 +89,32 @@ class Supervisor:
         """
         # The parent-death signal follows the thread that forks.
         assert threading.current_thread() is threading.main_thread()
-        process = await asyncio.create_subprocess_exec(
-            *arguments,
-            env={
-                **environment,
-                MARK_VARIABLE: self.generation,
-                LIFELINE_VARIABLE: str(self._lifeline),
-                PARENT_VARIABLE: str(os.getpid()),
-            },
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=output if errors is None else errors,
-            pass_fds=(self._lifeline, *descriptors),
-            cwd=directory,
-            start_new_session=True,
-            limit=line_bytes_max,
+        starting = asyncio.create_task(
+            asyncio.create_subprocess_exec(
+                *arguments,
+                env={
+                    **environment,
+                    MARK_VARIABLE: self.generation,
+                    LIFELINE_VARIABLE: str(self._lifeline),
+                    PARENT_VARIABLE: str(os.getpid()),
+                },
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output if errors is None else errors,
+                pass_fds=(self._lifeline, *descriptors),
+                cwd=directory,
+                start_new_session=True,
+                limit=line_bytes_max,
+            )
         )
+        try:
+            return self._watched(await asyncio.shield(starting))
+        except asyncio.CancelledError:
+            # asyncio, cancelled in the middle, leaves a pipe open; so it is let finish first.
+            await self.stop(self._watched(await starting), grace_s=0.0)
+            raise
+
+    def _watched(self, process: asyncio.subprocess.Process) -> asyncio.subprocess.Process:
         self._watches[process] = asyncio.create_task(self._watch(process))
         return process
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -531,3 +533,37 @@ def test_killing_a_group_that_is_gone_is_no_error() -> None:
 
     supervision.kill_group(process.pid)
     supervision.kill_tree(process.pid)
+
+
+@pytest.mark.parametrize("loop_name", list(LOOPS))
+@pytest.mark.parametrize("turns", range(6))
+def test_a_start_that_is_given_up_leaves_nothing(
+    loop_name: str, turns: int, tmp_path: Path
+) -> None:
+    """Whoever stops an instance while it starts, at whatever moment, has all of it stopped."""
+    supervisor = Supervisor(new_generation(HOME_ID))
+
+    async def story() -> None:
+        starting = asyncio.create_task(
+            supervisor.start(
+                [sys.executable, "-c", JOINED, str(tmp_path / "said")],
+                environment=os.environ,
+                output=asyncio.subprocess.PIPE,
+            )
+        )
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.wait({starting})
+        if not starting.cancelled():
+            await supervisor.stop(starting.result(), grace_s=0.0)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with asyncio.Runner(loop_factory=LOOPS[loop_name]) as runner:
+            runner.run(story())
+        gc.collect()
+    supervisor.close()
+
+    assert [str(each.message) for each in caught] == []
+    assert sweep(HOME_ID, keep_generation="none") == 0
