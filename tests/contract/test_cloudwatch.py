@@ -302,9 +302,9 @@ _INVALID: list[tuple[Callable[[Any], Any], str, str]] = [
         "does not offer IncludeLinkedAccounts 'true'",
     ),
     (
-        lambda client: client.delete_alarms(AlarmNames=["a"]),
+        lambda client: client.delete_insight_rules(RuleNames=["a"]),
         "UnsupportedOperationException",
-        "does not offer DeleteAlarms",
+        "does not offer DeleteInsightRules",
     ),
 ]
 

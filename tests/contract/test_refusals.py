@@ -304,10 +304,10 @@ _INVALID: list[tuple[str, str, dict[str, Any], str, str]] = [
     ),
     (
         "cloudwatch",
-        "set_alarm_state",
-        {"AlarmName": "a", "StateValue": "OK", "StateReason": "r"},
+        "delete_insight_rules",
+        {"RuleNames": ["a"]},
         "UnsupportedOperationException",
-        "does not offer SetAlarmState",
+        "does not offer DeleteInsightRules",
     ),
 ]
 

@@ -85,4 +85,7 @@ def _take_stdout() -> IO[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_status = main(sys.argv[1:])
+    sys.stderr.flush()
+    # All is said and written; engines' threads have no part in how a process that is done ends.
+    os._exit(exit_status)

@@ -106,7 +106,10 @@ class Runner:
             product = await self._workshop.deliver(bench, made)
             return _Outcome(Event.COMPLETED, product=product)
         except CompilationFailedError as error:
-            return _Outcome(Event.FAILED, error.failure_reason)
+            # What is begun to be delivered is delivered whole, of a failure, too.
+            self._is_delivering = True
+            explained = await self._workshop.explain(bench, error)
+            return _Outcome(Event.FAILED, explained.failure_reason)
         except TimeoutError:
             if not limit.expired():
                 raise

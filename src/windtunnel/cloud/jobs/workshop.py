@@ -141,27 +141,32 @@ class Workshop:
             "lease": str(self._home.measurement_lease),
         }
         self.say(bench, f"Compiling it for {places.target_label(request['output_config'])}.")
-        try:
-            made = await compiler_process.run(
-                self._supervisor,
-                self._program,
-                order,
-                bench.folder,
-                bench.log,
-                lambda text: self.say(bench, text),
-            )
-        except CompilationFailedError as error:
-            # A compiler that measured, and found nothing worth having, has written what it found.
-            if reports := bench.reports():
-                await self._put(bench.output, reports)
-                where = f" The report is s3://{bench.output.bucket}/{reports[0][0]}."
-                told = error.reason[: max(0, _REASON_CHARACTERS - len(where))]
-                raise CompilationFailedError(error.kind, told + where) from error
-            raise
+        made = await compiler_process.run(
+            self._supervisor,
+            self._program,
+            order,
+            bench.folder,
+            bench.log,
+            lambda text: self.say(bench, text),
+        )
         if not bench.archive.is_file():
             raise CompilationFailedError("InternalError", "The compiler wrote no archive.")
         self.say(bench, str(made.get("summary", "Compiled.")))
         return made
+
+    async def explain(self, bench: Bench, error: CompilationFailedError) -> CompilationFailedError:
+        """Deliver what a compiler wrote that found nothing worth having; return why, and where."""
+        reports = bench.reports()
+        if not reports:
+            return error
+        try:
+            await self._put(bench.output, reports)
+        except CompilationFailedError:
+            # Why nothing was compiled says more than why that cannot be read closely.
+            return error
+        where = f" The report is s3://{bench.output.bucket}/{reports[0][0]}."
+        told = error.reason[: max(0, _REASON_CHARACTERS - len(where))]
+        return CompilationFailedError(error.kind, told + where)
 
     async def deliver(self, bench: Bench, made: Event) -> Product:
         """Put what a job made where it belongs: the archive last, so that it is never alone."""
