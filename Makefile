@@ -31,7 +31,7 @@ demo-full: demo ## Play every chapter of the demonstration: the main job, then a
 # They mostly wait: for processes to start, and for time to pass that a claim is about. The files go
 # to the processes in order, each file whole, for its tests share what they start.
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 
 clients: $(STAMP) ## Run the clients that others wrote (SDK v2 and v3, AWS CLI, JavaScript, Locust, scikit-learn); one: CLIENT=aws_cli
 	@$(BIN)/python clients/run.py $(CLIENT)

@@ -56,6 +56,7 @@ def test_a_containers_words_are_found_where_its_errors_point(client: Client, mak
     group = f"/aws/sagemaker/Endpoints/{name}"
     assert caught.value.response["LogStreamArn"].endswith(f":log-group:{group}")
     assert f"logEventViewer:group={group} in account" in str(caught.value)
+    _until(lambda: logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"])
     [found] = _until(
         lambda: logs.filter_log_events(logGroupName=group, filterPattern='"ERROR: told"')["events"]
     )
@@ -77,6 +78,8 @@ def test_a_log_is_followed_while_it_is_written(client: Client, make: Maker) -> N
     name = make.command(TALKER)
     logs, runtime = client("logs"), client("sagemaker-runtime")
     group = f"/aws/sagemaker/Endpoints/{name}"
+    # A group comes with the first line that is written to it.
+    _until(lambda: logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"])
     [stream] = _until(lambda: logs.describe_log_streams(logGroupName=group)["logStreams"])
     request = {"logGroupName": group, "logStreamName": stream["logStreamName"]}
     answer = logs.get_log_events(**request, startFromHead=True)

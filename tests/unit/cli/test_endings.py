@@ -1,42 +1,52 @@
-"""Every way to be told to end, and what was told not to listen."""
+"""Every way to be told to end, and what was told not to listen.
 
-import signal
-from collections.abc import Iterator
+Signals are raised in processes of their own: what runs the tests has handlers and threads, too.
+"""
+
+import subprocess
+import sys
 
 import pytest
 
 from windtunnel.cli import endings
 
-
-@pytest.fixture(autouse=True)
-def handlers() -> Iterator[None]:
-    """Leave the process's handlers as they were."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_being_told_to_end_ends_work_as_an_interrupt_does(
-    number: signal.Signals, code: int
-) -> None:
-    """A cancelled job gets the chance to delete what costs money, and its shell the right code."""
-    with pytest.raises(KeyboardInterrupt) as ended, endings.raised():
+TOLD = """
+import signal, sys
+from windtunnel.cli import endings
+number = int(sys.argv[1])
+before = signal.getsignal(number)
+try:
+    with endings.raised():
         signal.raise_signal(number)
+except KeyboardInterrupt as ended:
+    print(endings.exit_code(ended), signal.getsignal(number) is before)
+"""
+IGNORED = """
+import signal
+from windtunnel.cli import endings
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+with endings.raised():
+    signal.raise_signal(signal.SIGHUP)
+print(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN)
+"""
 
-    assert endings.exit_code(ended.value) == code
-    assert signal.getsignal(number) is not endings._raise
+
+def said(program: str, *words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(("number", "code"), [(15, 143), (1, 129)], ids=["SIGTERM", "SIGHUP"])
+def test_being_told_to_end_ends_work_as_an_interrupt_does(number: int, code: int) -> None:
+    """A cancelled job gets the chance to delete what costs money, and its shell the right code."""
+    assert said(TOLD, str(number)) == f"{code} True"
 
 
 def test_what_ignores_the_end_of_its_terminal_goes_on_ignoring_it() -> None:
     """`nohup windtunnel deploy` was asked to survive the terminal, not to undo its work."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    with endings.raised():
-        signal.raise_signal(signal.SIGHUP)
-
-    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    assert said(IGNORED) == "True"
 
 
 def test_an_interrupt_has_a_shells_code_for_it() -> None:
