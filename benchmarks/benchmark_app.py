@@ -17,7 +17,7 @@ from statistics import median
 
 from benchmarks.compiler import calibration_data, compile_for
 from benchmarks.unet import sample
-from windtunnel.compiler import machine
+from windtunnel.core import processor
 
 _ROUNDS = 3
 _SECONDS = 3
@@ -94,13 +94,13 @@ def _latency_settings() -> list[list[str]]:
     lone = ["-api", "sync"]
     by_hand = [
         [*lone, "-hint", "none", "-nstreams", "1", "-nthreads", str(count)]
-        for count in sorted({1, machine.core_count()})
+        for count in sorted({1, processor.core_count()})
     ]
     return [[*lone, "-hint", "latency"], *by_hand]
 
 
 def _throughput_settings() -> list[list[str]]:
-    many, cores = ["-api", "async"], machine.core_count()
+    many, cores = ["-api", "async"], processor.core_count()
     by_hand = [
         [*many, "-hint", "none", "-nstreams", str(count), "-nthreads", str(cores)]
         for count in sorted({1, cores})

@@ -30,9 +30,9 @@ from benchmarks.machine import cpu_s, tree
 from benchmarks.signed import invocation
 from benchmarks.unet import sample, unpacked
 from windtunnel.cli.cloud_process import running_cloud
-from windtunnel.compiler import machine
 from windtunnel.compiler.measure import Run, compare, measure_latency
 from windtunnel.compiler.verify import THRESHOLD
+from windtunnel.core import processor
 from windtunnel.core.home import Home
 from windtunnel.sample.pictures import picture
 from windtunnel.serving.engines.compiled import load_compiled
@@ -55,7 +55,7 @@ class _Form:
 
 def main() -> list[str]:
     """Measure and return the lines of the tables."""
-    if not machine.features() & {"avx512_bf16", "amx_bf16"}:
+    if not processor.features() & {"avx512_bf16", "amx_bf16"}:
         return ["This machine's processor has no bf16: the promises are of one that has."]
     source = sample()
     with ExitStack() as stack:

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from tests.compiler.conftest import SHAPE, Compiled, Compiler, Models, ask, pictures
 
-from windtunnel.compiler import machine, trial
+from windtunnel.compiler import trial
 from windtunnel.compiler.errors import CompileError
 from windtunnel.compiler.targets import parse_target
+from windtunnel.core import processor
 from windtunnel.serving.engines.engine import Engine, Threads
 
-HERE = parse_target("local", machine.features())
+HERE = parse_target("local", processor.features())
 
 
 def test_a_job_for_this_machine_takes_a_form_or_says_that_none_is_faster(

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from windtunnel import __version__
-from windtunnel.compiler import machine
 from windtunnel.compiler.archive import deliver
 from windtunnel.compiler.job import Job
-from windtunnel.core import limits
+from windtunnel.core import limits, processor
 
 _FORMAT = 1
 _PACKAGES = ("openvino", "nncf", "tensorflow-cpu", "tensorflow", "onnxruntime", "tf2onnx", "numpy")
@@ -49,9 +48,9 @@ def key_of(job: Job) -> str:
         "data_input_config": job.data_input_config,
         "target": job.target.name,
         # What is measured depends on the machine.
-        "processor": machine.processor(),
-        "features": sorted(machine.features()),
-        "cores": machine.core_count(),
+        "processor": processor.model(),
+        "features": sorted(processor.features()),
+        "cores": processor.core_count(),
         "options": repr(job.options),
         "effort": job.effort,
         "versions": versions(),

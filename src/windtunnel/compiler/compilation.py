@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from windtunnel.compiler import archive, candidates, choice, machine, samples, trial, verify
+from windtunnel.compiler import archive, candidates, choice, samples, trial, verify
 from windtunnel.compiler.cache import REPORTS
 from windtunnel.compiler.candidates import Candidate, Ingredients
 from windtunnel.compiler.choice import Choice, Entry, Setting
@@ -23,6 +23,7 @@ from windtunnel.compiler.shapes import Shapes, choose_shapes
 from windtunnel.compiler.sources import Graph, Source, open_source
 from windtunnel.compiler.targets import LOCAL, Kind, parse_target
 from windtunnel.compiler.verify import Measure
+from windtunnel.core import processor
 from windtunnel.core.lease import holding
 from windtunnel.serving.errors import RequestError
 from windtunnel.serving.tensors import Tensors
@@ -184,7 +185,7 @@ class _Compilation:
         if not job.target.computes_bf16:
             self.notices.append(f"bf16 was not tried: {job.target.name} does not compute in it")
             return False
-        is_here = parse_target(LOCAL, machine.features()).computes_bf16
+        is_here = parse_target(LOCAL, processor.features()).computes_bf16
         if not is_here:
             self.notices.append(
                 "bf16 was not tried: the target computes in it and this machine does not, so that"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from windtunnel.compiler import machine
 from windtunnel.compiler.errors import CompileError, InternalError
 from windtunnel.compiler.options import Options, parse_options
 from windtunnel.compiler.targets import Target, parse_target
+from windtunnel.core import processor
 
 FRAMEWORKS = ("TENSORFLOW", "KERAS", "TFLITE", "ONNX")
 
@@ -68,7 +68,7 @@ def make_job(given: Mapping[str, Any]) -> Job:
         framework=framework,
         framework_version=given.get("framework_version"),
         data_input_config=given.get("data_input_config"),
-        target=parse_target(given["target"], machine.features()),
+        target=parse_target(given["target"], processor.features()),
         options=options,
         calibration=_path(calibration),
         effort=float(given.get("effort", 1.0)),

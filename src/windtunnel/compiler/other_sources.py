@@ -9,9 +9,9 @@ import numpy as np
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from windtunnel.compiler import machine
 from windtunnel.compiler.errors import CompileError
 from windtunnel.compiler.sources import Graph, unsupported
+from windtunnel.core import processor
 from windtunnel.serving.engines.engine import Engine, check_shapes
 from windtunnel.serving.errors import RequestError
 from windtunnel.serving.openvino_library import ov
@@ -158,7 +158,7 @@ class _TfliteBaseline:
         }
         # Left to itself it takes one thread, which is not the best that it can do.
         self._interpreter = tf.lite.Interpreter(
-            model_path=str(path), num_threads=machine.core_count()
+            model_path=str(path), num_threads=processor.core_count()
         )
         self._interpreter.allocate_tensors()
         # An interpreter has one memory for all its tensors.

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from windtunnel.compiler import machine, trial
+from windtunnel.compiler import trial
 from windtunnel.compiler.cache import versions
 from windtunnel.compiler.candidates import Candidate
 from windtunnel.compiler.choice import Choice, Setting
@@ -19,6 +19,7 @@ from windtunnel.compiler.measure import compare
 from windtunnel.compiler.shapes import Shapes
 from windtunnel.compiler.sources import Source
 from windtunnel.compiler.verify import Measure
+from windtunnel.core import processor
 
 _FORMAT = 1
 # Of a processor's features, those that decide what it computes fast.
@@ -58,9 +59,9 @@ def tell_all(found: Findings) -> dict[str, Any]:
         "objective": job.options.objective,
         "measured": _where(job, is_measured=found.is_measured),
         "machine": {
-            "processor": machine.processor(),
-            "cores": machine.core_count(),
-            "features": sorted(_KNOWN & machine.features()),
+            "processor": processor.model(),
+            "cores": processor.core_count(),
+            "features": sorted(_KNOWN & processor.features()),
             "versions": versions(),
         },
         "shapes": {name: list(shape) for name, shape in found.shapes.items()},
@@ -120,7 +121,7 @@ def _where(job: Job, *, is_measured: bool) -> str:
         return "not measured here: this machine has no GPU that ONNX Runtime uses"
     if job.target.is_local:
         return "on this machine, which is the target"
-    missing = sorted((job.target.features & _KNOWN) - machine.features())
+    missing = sorted((job.target.features & _KNOWN) - processor.features())
     lacks = f"; it lacks {', '.join(missing)}" if missing else ""
     return f"not measured on the target, but on this machine in its place{lacks}"
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from windtunnel.compiler import machine
 from windtunnel.compiler.candidates import Candidate
 from windtunnel.compiler.choice import Setting
 from windtunnel.compiler.measure import Run, Timing, measure_latency, measure_throughput
 from windtunnel.compiler.sources import Source
+from windtunnel.core import processor
 from windtunnel.serving.compiled import MANIFEST, Streams
 from windtunnel.serving.engines.engine import Engine, Threads
 from windtunnel.serving.openvino_library import ov
@@ -58,7 +58,7 @@ def time_all(
     runs: dict[str, Run] = {BASELINE: _runner(source.baseline, source.signature, samples)}
     threads: dict[str, tuple[str, int]] = {BASELINE: (BASELINE, 0)}
     for each in candidates:
-        for count in (0, 1) if machine.core_count() > 1 and _has_threads(each) else (0,):
+        for count in (0, 1) if processor.core_count() > 1 and _has_threads(each) else (0,):
             name = f"{each.name}, {count or 'all'} threads"
             engine = _load(each, 1, count) if count else each.engine
             runs[name] = _runner(engine, source.signature, samples)
@@ -103,7 +103,7 @@ def _runner(engine: Engine, signature: Signature, samples: Sequence[Tensors]) ->
 
 def settings_to_try() -> list[tuple[int, int]]:
     """Return streams and threads of each: all cores for one, one for each, and half-way."""
-    cores = machine.core_count()
+    cores = processor.core_count()
     streams = sorted({1, max(1, cores // 2), cores})
     return [(count, max(1, cores // count)) for count in streams]
 
@@ -116,7 +116,7 @@ def throughputs(
     tell: Tell,
 ) -> dict[str, list[Setting]]:
     """Measure inferences a second of the baseline and of each candidate with each setting."""
-    cores = machine.core_count()
+    cores = processor.core_count()
     contestants: list[tuple[str, int, int, Engine]] = [(BASELINE, cores, 0, source.baseline)]
     for each in candidates:
         if not _has_threads(each):

@@ -7,12 +7,12 @@ ran. `stand-in` is this machine in place of the type; `measured` is the type its
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import psutil
 
 from windtunnel.aws import instance_types
+from windtunnel.core import processor
 from windtunnel.lab.endpoint import Variant
 
 # The local cloud's image for any server that keeps the container's contract.
@@ -28,34 +28,16 @@ _INSTRUCTION_SETS = (
 
 def describe() -> dict[str, Any]:
     """Return the facts of this machine."""
-    info = _cpu_info()
-    flags = set(info.get("flags", info.get("Features", "")).split())
+    flags = processor.features()
     return {
-        "cpu_model": info.get("model name") or platform.processor() or platform.machine(),
+        "cpu_model": processor.model(),
         "cpu_count": os.cpu_count() or 1,
-        "cpu_count_usable": usable_cpu_count(),
+        "cpu_count_usable": processor.core_count(),
         "instruction_sets": [name for name in _INSTRUCTION_SETS if name in flags],
         "memory_bytes": psutil.virtual_memory().total,
         "load_average_1m": round(os.getloadavg()[0], 2),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
-
-
-def usable_cpu_count() -> int:
-    """Return on how many processors this process may run."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _cpu_info() -> dict[str, str]:
-    """Return the first processor's lines of /proc/cpuinfo, where there is one."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return {}
-    pairs = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
-    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def fidelity(

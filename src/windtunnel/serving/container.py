@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from windtunnel.core.processor import core_count
 from windtunnel.serving import front
 from windtunnel.serving.children import Reports
 from windtunnel.serving.compiled import MANIFEST, describe, read_manifest
@@ -339,7 +340,7 @@ def _tell(setup: _Setup) -> None:
             ", ".join(map(str, sorted(model.versions))),
             " (the default model)" if model.name == setup.models.default else "",
         )
-    cores = process.core_count()
+    cores = core_count()
     for model in setup.models.by_name.values():
         _tell_compiled(model, setup, cores)
     logger.info(

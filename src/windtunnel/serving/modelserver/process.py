@@ -20,6 +20,7 @@ import uvloop
 
 from windtunnel.core import limits
 from windtunnel.core.allocator import keep_freed_memory
+from windtunnel.core.processor import core_count
 from windtunnel.http.server import serve
 from windtunnel.serving import tfs_api
 from windtunnel.serving.children import Reports
@@ -204,13 +205,6 @@ async def _serve(
     if not is_drained:
         logger.warning("stopped with requests unanswered after %g s", limits.STOP_GRACE_S)
     return 0
-
-
-def core_count() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _thread_count(*, is_batching: bool) -> int:

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from windtunnel.core.processor import core_count
 from windtunnel.serving.errors import SettingsError
 from windtunnel.serving.gpus import choose_share, count_gpus
 from windtunnel.serving.meters import MeterPlan
 from windtunnel.serving.models import Models
-from windtunnel.serving.modelserver.process import core_count
 from windtunnel.serving.ports import HOST, ServerPorts, claim_ports
 from windtunnel.serving.settings import Settings
 from windtunnel.serving.tfs import command
