@@ -9,16 +9,13 @@ import json
 import logging
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import IO
 
-from windtunnel.core.lifeline import join_parent
+from windtunnel.core.lifeline import end_with_parent
 
 # Read by libraries when they are imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-
-
 # The log has the whole of it; AWS's FailureReason has at most 1,024 (botocore's model).
 _REASON_CHARACTERS_MAX = 4096
 
@@ -29,7 +26,7 @@ def main(arguments: list[str]) -> int:
     from windtunnel.compiler.job import read_job
     from windtunnel.compiler.pipeline import compile_job
 
-    _join_parent()
+    end_with_parent()
     out = _take_stdout()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
 
@@ -63,18 +60,6 @@ def main(arguments: list[str]) -> int:
         summary=outcome.summary,
     )
     return 0
-
-
-def _join_parent() -> None:
-    """End when whoever asked for the job is gone."""
-    lifeline = join_parent()
-    if lifeline is not None:
-        threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
-
-
-def _end_with(lifeline: int) -> None:
-    os.read(lifeline, 1)
-    os._exit(1)
 
 
 def _take_stdout() -> IO[str]:

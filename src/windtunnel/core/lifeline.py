@@ -53,3 +53,22 @@ def join_parent(death_signal: int = signal.SIGKILL) -> int | None:
     if parent is not None:
         die_with_parent(int(parent), death_signal)
     return None if lifeline is None else int(lifeline)
+
+
+def end_with_parent() -> None:
+    """Join what started this process and, from a thread, end when it is gone.
+
+    For programs that wait for nothing else, so that no loop of theirs can watch the lifeline.
+    """
+    # Imported late: the keeper of a command has no thread, and need not know how.
+    import threading
+
+    lifeline = join_parent()
+    if lifeline is not None:
+        threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+
+
+def _end_with(lifeline: int) -> None:
+    # Nothing is ever written to it: what comes is its end.
+    os.read(lifeline, 1)
+    os._exit(1)

@@ -7,7 +7,6 @@ pictures it was never trained on is not written: the program fails and says by h
 
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from windtunnel.core.clock import SystemClock
 from windtunnel.core.errors import WindtunnelError
-from windtunnel.core.supervision import join_parent
+from windtunnel.core.lifeline import end_with_parent
 from windtunnel.sample import bundle, export, mask
 from windtunnel.sample.architecture import PARAMETER_COUNT, unet
 from windtunnel.sample.pictures import SIDE_PX, Picture, picture
@@ -136,17 +135,9 @@ def _report(line: str) -> None:
     print(f"unet: {line}", file=sys.stderr, flush=True)  # noqa: T201 - progress goes to stderr
 
 
-def _end_with(lifeline: int) -> None:
-    """Leave when who asked for the model is gone, on systems whose kernel does not see to it."""
-    os.read(lifeline, 1)
-    os._exit(1)
-
-
 def main() -> int:
     """Make the model in the directory named on the command line."""
-    lifeline = join_parent()
-    if lifeline is not None:
-        threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+    end_with_parent()
     try:
         make(Path(sys.argv[1]))
     except WindtunnelError as error:
