@@ -70,6 +70,11 @@ class Manifest:
             raise LoadError(f"{MANIFEST} has no signature: {error}") from error
 
 
+def is_compiled(directory: Path) -> bool:
+    """Say whether a version's folder holds a compiled model."""
+    return (directory / MANIFEST).exists()
+
+
 def describe(manifest: Manifest, intra_op: int, cores: int) -> str:
     """Say what runs a compiled model, and what became of TensorFlow's variables."""
     names = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}

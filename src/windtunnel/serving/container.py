@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from windtunnel.core.processor import core_count
 from windtunnel.serving import front
 from windtunnel.serving.children import Reports
-from windtunnel.serving.compiled import MANIFEST, describe, read_manifest
+from windtunnel.serving.compiled import describe, is_compiled, read_manifest
 from windtunnel.serving.errors import ArchiveError
 from windtunnel.serving.gpus import choose_share, count_gpus
 from windtunnel.serving.leader import Leader, Listener, Role
@@ -90,7 +90,7 @@ def run_container(order: Order, listener: Listener, lifeline: int | None) -> int
     if setup.script is not None and setup.script.is_to_be_installed:
         setup = replace(setup, packages=install_packages(setup.script_dir, order.cache_dir))
     if setup.script is not None or not setup.settings.is_tfs:
-        import_engines(for_scripts=setup.script is not None)
+        import_engines(for_scripts=setup.script is not None, for_compiled=_has_compiled(setup))
     leader = Leader(setup.settings.wait_time_s, listener, lifeline)
     entrances = _server_roles(setup)
     for role in entrances:
@@ -314,11 +314,12 @@ def _front_role(
     )
 
 
-def import_engines(*, for_scripts: bool) -> None:
+def import_engines(*, for_scripts: bool, for_compiled: bool) -> None:
     """Import what takes seconds, once for all forks; a zygote has done it long before."""
-    from windtunnel.serving import openvino_library  # noqa: F401 - for the forks
     from windtunnel.serving.engines import tensorflow  # noqa: F401 - for the forks
 
+    if for_compiled:
+        from windtunnel.serving import openvino_library  # noqa: F401 - for the forks
     if for_scripts:
         import requests  # noqa: F401 - for the forks
 
@@ -374,23 +375,32 @@ def _tell(setup: _Setup) -> None:
         logger.warning("%s", notice)
 
 
+def _compiled_versions(model: Model, directory: Path) -> dict[int, Path]:
+    """Return where the compiled versions of a model lie."""
+    folders = {version: directory / path for version, path in sorted(model.versions.items())}
+    return {version: folder for version, folder in folders.items() if is_compiled(folder)}
+
+
+def _has_compiled(setup: _Setup) -> bool:
+    models = setup.models.by_name.values()
+    return any(_compiled_versions(model, setup.order.model_dir) for model in models)
+
+
 def _refuse_compiled(models: Models, directory: Path) -> None:
     for model in models.by_name.values():
-        for version, path in model.versions.items():
-            if (directory / path / MANIFEST).exists():
-                raise ArchiveError(
-                    f"The model {model.name}, version {version}, is compiled, and TensorFlow"
-                    " Serving's binary cannot run it: leave out --model-server tfs."
-                )
+        for version in _compiled_versions(model, directory):
+            raise ArchiveError(
+                f"The model {model.name}, version {version}, is compiled, and TensorFlow"
+                " Serving's binary cannot run it: leave out --model-server tfs."
+            )
 
 
 def _tell_compiled(model: Model, setup: _Setup, cores: int) -> None:
     """Say how the compiled versions of a model are run, and which variables mean nothing then."""
     threads = setup.settings.threads
     manifests = {
-        version: read_manifest(setup.order.model_dir / path)
-        for version, path in sorted(model.versions.items())
-        if (setup.order.model_dir / path / MANIFEST).exists()
+        version: read_manifest(folder)
+        for version, folder in _compiled_versions(model, setup.order.model_dir).items()
     }
     for version, manifest in manifests.items():
         said = describe(manifest, threads.intra_op, cores)

@@ -236,7 +236,7 @@ def _warm(control: socket.socket, lifeline: int | None) -> int:
     os.environ.update(ENVIRONMENT)
     from windtunnel.serving.container import import_engines
 
-    import_engines(for_scripts=True)
+    import_engines(for_scripts=True, for_compiled=True)
     count = thread_count()
     if count not in {None, 1}:
         reason = f"Importing TensorFlow left {count} threads: it cannot be forked."

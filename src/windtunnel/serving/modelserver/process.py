@@ -24,7 +24,7 @@ from windtunnel.core.processor import core_count
 from windtunnel.http.server import serve
 from windtunnel.serving import tfs_api
 from windtunnel.serving.children import Reports
-from windtunnel.serving.compiled import MANIFEST
+from windtunnel.serving.compiled import is_compiled
 from windtunnel.serving.engines.engine import Engine
 from windtunnel.serving.engines.engine import Threads as EngineThreads
 from windtunnel.serving.errors import ServingError
@@ -113,7 +113,7 @@ def _choose_engine(plan: ServerPlan) -> Callable[[Path], Engine]:
     _log_gpu(plan.gpu, has_gpu=tensorflow.has_gpu)
 
     def load(directory: Path) -> Engine:
-        if not (directory / MANIFEST).exists():
+        if not is_compiled(directory):
             return runtime.load(directory)
         from windtunnel.serving.engines.compiled import load_compiled
 

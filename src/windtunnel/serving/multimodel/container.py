@@ -36,7 +36,7 @@ def run_models(order: Order, listener: Listener, lifeline: int | None) -> int:
         settings.server_count,
         settings.multi_model.load_timeout_s,
     )
-    import_engines(for_scripts=True)
+    import_engines(for_scripts=True, for_compiled=True)
     leader = Leader(settings.multi_model.load_timeout_s, listener, lifeline)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     leader.watch(ours.fileno(), Shelf(order, settings, leader, ours).read)
