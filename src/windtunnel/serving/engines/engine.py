@@ -4,9 +4,11 @@ An engine is made in the process that serves, after its last fork: runtimes star
 first model, and threads do not survive a fork. `run` is called from several threads at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+import numpy as np
 
 from windtunnel.serving.errors import RequestError
 from windtunnel.serving.tensors import Signature, Tensors, render_shape
@@ -40,6 +42,15 @@ class Engine(Protocol):
     def warm_up(self) -> None:
         """Do what the first request would otherwise have to wait for, as far as it is known."""
         ...
+
+
+def zeros(signature: Signature, shapes: Mapping[str, Sequence[int]]) -> Tensors:
+    """Return zeros of these shapes for the inputs of a signature, all of types that are served."""
+    inputs = {}
+    for name, spec in signature.inputs.items():
+        assert spec.type is not None
+        inputs[name] = np.zeros(shapes[name], spec.type.dtype)
+    return inputs
 
 
 def check_shapes(signature: Signature, inputs: Tensors) -> None:

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
 
 from windtunnel.serving.compiled import read_manifest
-from windtunnel.serving.engines.engine import Threads, check_shapes
+from windtunnel.serving.engines.engine import Threads, check_shapes, zeros
 from windtunnel.serving.errors import LoadError, RequestError
 from windtunnel.serving.signatures import read_signature
 from windtunnel.serving.tensors import DEFAULT_SIGNATURE, Signature, Tensors
@@ -73,8 +72,4 @@ class OnnxEngine:
 
     def warm_up(self) -> None:
         """Run the shapes it was compiled for once."""
-        inputs = {}
-        for name, spec in self._signature.inputs.items():
-            assert spec.type is not None
-            inputs[name] = np.zeros(self._manifest.shapes[name], spec.type.dtype)
-        self.run(self._signature, inputs)
+        self.run(self._signature, zeros(self._signature, self._manifest.shapes))

@@ -19,7 +19,7 @@ import numpy as np
 
 from windtunnel.core import limits
 from windtunnel.serving.compiled import Manifest, Streams, read_manifest
-from windtunnel.serving.engines.engine import Threads, check_shapes
+from windtunnel.serving.engines.engine import Threads, check_shapes, zeros
 from windtunnel.serving.errors import LoadError, RequestError
 from windtunnel.serving.openvino_library import ov
 from windtunnel.serving.signatures import read_signature
@@ -119,11 +119,7 @@ class OpenVinoEngine:
 
     def warm_up(self) -> None:
         """Run the shapes it was compiled for once."""
-        inputs = {}
-        for name, spec in self._signature.inputs.items():
-            assert spec.type is not None
-            inputs[name] = np.zeros(self._manifest.shapes[name], spec.type.dtype)
-        self.run(self._signature, inputs)
+        self.run(self._signature, zeros(self._signature, self._manifest.shapes))
 
     def export(self) -> bytes:
         """Return the compiled graph, for another start on the same kind of CPU."""
