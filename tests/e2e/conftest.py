@@ -27,6 +27,15 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def warped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
+    """A cloud whose clock of scaling runs 60 times as fast: a minute of alarms lasts a second."""
+    directory = tmp_path_factory.mktemp("warped")
+    home = Home(directory / "home")
+    with running_cloud(home, "--warp", "60", log=directory / "up.log") as running:
+        yield running
+
+
 @pytest.fixture(scope="package")
 def client(cloud: CloudProcess) -> Client:
     """Clients of the shared cloud, by service."""

@@ -34,6 +34,38 @@ def client_of(cloud: CloudProcess, service: str, **options: Any) -> Any:
     )
 
 
+_ONE_SLOT = """
+import http.server, os, signal, threading, time
+slot = threading.Lock()
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    def log_message(self, *args): pass
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self): self.answer(b"")
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        with slot:
+            time.sleep(SERVICE_S)
+        self.answer(b"done")
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+
+
+def one_slot(service_s: float) -> str:
+    """Return a server whose time is waiting: so long for each request, one after the other.
+
+    Four instances of it have four times the capacity on any machine.
+    """
+    return f"SERVICE_S = {service_s}\n{_ONE_SLOT}"
+
+
 class Maker:
     """Makes models and endpoints under names of their own and takes them down again."""
 

@@ -1,8 +1,7 @@
 """Auto scaling with real instances: policies that fire, and requests that none of it costs.
 
-The endpoint is a server with one slot of 100 ms: its time is waiting, so that four instances have
-four times the capacity on any machine. The clock of scaling runs 60 times as fast: a minute of
-alarms and cooldowns lasts a second.
+The endpoint is a server with one slot of 100 ms. The clock of scaling runs 60 times as fast: a
+minute of alarms and cooldowns lasts a second.
 """
 
 import functools
@@ -18,7 +17,7 @@ from typing import Any, Self
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from tests.e2e.play import Client, Maker, client_of
+from tests.e2e.play import Client, Maker, client_of, one_slot
 
 from windtunnel.cli.cloud_process import CloudProcess, running_cloud
 from windtunnel.core.home import Home
@@ -27,40 +26,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 
 _WARP = "60"
 _PATIENCE_S = 90.0
-_SERVER = """
-import http.server, os, signal, threading, time
-slot = threading.Lock()
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def log_message(self, *args): pass
-    def answer(self, body):
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def do_GET(self): self.answer(b"")
-    def do_POST(self):
-        self.rfile.read(int(self.headers["content-length"]))
-        with slot:
-            time.sleep(0.1)
-        self.answer(b"done")
-signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
-http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
-"""
+_SERVER = one_slot(0.1)
 _PLACE = {
     "ServiceNamespace": "sagemaker",
     "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
 }
-
-
-@pytest.fixture(scope="module")
-def warped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
-    """A cloud whose clock of scaling is fast."""
-    directory = tmp_path_factory.mktemp("warped")
-    home = Home(directory / "home")
-    with running_cloud(home, "--warp", _WARP, log=directory / "up.log") as cloud:
-        yield cloud
 
 
 @pytest.fixture

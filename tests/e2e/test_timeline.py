@@ -10,46 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.play import Maker, client_of
+from tests.e2e.play import Maker, client_of, one_slot
 
-from windtunnel.cli.cloud_process import CloudProcess, running_cloud
-from windtunnel.core.home import Home
+from windtunnel.cli.cloud_process import CloudProcess
 from windtunnel.lab.run_directory import RunDirectory
 
 pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 
-_SERVER = """
-import http.server, os, signal, threading, time
-slot = threading.Lock()
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    def log_message(self, *args): pass
-    def answer(self, body):
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def do_GET(self): self.answer(b"")
-    def do_POST(self):
-        self.rfile.read(int(self.headers["content-length"]))
-        with slot:
-            time.sleep(0.05)
-        self.answer(b"done")
-signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
-http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
-"""
-
-
-@pytest.fixture(scope="module")
-def warped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudProcess]:
-    """A cloud whose clock of scaling is fast."""
-    directory = tmp_path_factory.mktemp("warped")
-    with running_cloud(
-        Home(directory / "home"), "--warp", "60", log=directory / "up.log"
-    ) as running:
-        yield running
+_SERVER = one_slot(0.05)
 
 
 @pytest.fixture
