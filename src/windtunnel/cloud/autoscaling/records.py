@@ -7,10 +7,11 @@ describing them answers.
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from windtunnel.autoscaling import names
 from windtunnel.autoscaling.decider import Bounds, Memory, Suspension
+from windtunnel.cloud.store.record import Record
 
 Document = dict[str, Any]
 Status = Literal["InProgress", "Successful", "Failed", "Overridden"]
@@ -27,7 +28,7 @@ def joined(resource_id: str, name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Target:
+class Target(Record):
     """One scalable target: a variant, its bounds, and what its decider remembers."""
 
     resource_id: str
@@ -96,15 +97,6 @@ class Target:
             "scalable_target_arn": self.arn,
         }
 
-    def to_document(self) -> Document:
-        """Return this as JSON holds it."""
-        return asdict(self)
-
-    @classmethod
-    def from_document(cls, document: Document) -> "Target":
-        """Return what `to_document` wrote."""
-        return cls(**document)
-
 
 def kept(memory: Memory) -> dict[str, float | None]:
     """Return a decider's memory as a target keeps it: JSON has no infinity."""
@@ -115,7 +107,7 @@ def kept(memory: Memory) -> dict[str, float | None]:
 
 
 @dataclass(frozen=True)
-class Policy:
+class Policy(Record):
     """One scaling policy of a target."""
 
     name: str
@@ -150,18 +142,14 @@ class Policy:
             "creation_time": self.created_s,
         }
 
-    def to_document(self) -> Document:
-        """Return this as JSON holds it."""
-        return asdict(self)
-
     @classmethod
-    def from_document(cls, document: Document) -> "Policy":
+    def from_document(cls, document: Document) -> Self:
         """Return what `to_document` wrote."""
         return cls(**{**document, "alarms": tuple(document["alarms"])})
 
 
 @dataclass(frozen=True)
-class Action:
+class Action(Record):
     """One scheduled action of a target."""
 
     name: str
@@ -198,18 +186,9 @@ class Action:
             "creation_time": self.created_s,
         }
 
-    def to_document(self) -> Document:
-        """Return this as JSON holds it."""
-        return asdict(self)
-
-    @classmethod
-    def from_document(cls, document: Document) -> "Action":
-        """Return what `to_document` wrote."""
-        return cls(**document)
-
 
 @dataclass(frozen=True)
-class Activity:
+class Activity(Record):
     """Something that was done for a target, is under way, or was not done and why."""
 
     key: str
@@ -243,11 +222,7 @@ class Activity:
             "not_scaled_reasons": list(self.not_scaled) or None,
         }
 
-    def to_document(self) -> Document:
-        """Return this as JSON holds it."""
-        return asdict(self)
-
     @classmethod
-    def from_document(cls, document: Document) -> "Activity":
+    def from_document(cls, document: Document) -> Self:
         """Return what `to_document` wrote."""
         return cls(**{**document, "not_scaled": tuple(document["not_scaled"])})

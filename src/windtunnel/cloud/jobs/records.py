@@ -4,10 +4,12 @@ Records are values: a change makes a new one. A job keeps the request that made 
 because that is what describing it answers; where its output belongs follows from it.
 """
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from windtunnel.cloud.jobs.lifecycle import SETTLED, Event, Status, next_status
 from windtunnel.cloud.sagemaker.records import Document, Tags
+from windtunnel.cloud.store.record import Record
 
 # The longest FailureReason: "max": 1024 in botocore's model.
 _REASON_CHARACTERS_MAX = 1024
@@ -23,7 +25,7 @@ class Product:
 
 
 @dataclass(frozen=True)
-class CompilationJob:
+class CompilationJob(Record):
     """One CreateCompilationJob, in the state that was last committed."""
 
     name: str
@@ -38,12 +40,8 @@ class CompilationJob:
     failure_reason: str = ""
     product: Product | None = None
 
-    def to_document(self) -> Document:
-        """Return this as JSON holds it."""
-        return asdict(self)
-
     @classmethod
-    def from_document(cls, document: Document) -> "CompilationJob":
+    def from_document(cls, document: Document) -> Self:
         """Return what `to_document` wrote."""
         product = document.get("product")
         return cls(

@@ -7,11 +7,12 @@ stands beside that until the change is done or given up.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Self
 
 from windtunnel.cloud.fleet.model_data import Form
 from windtunnel.cloud.sagemaker.lifecycle import Event, Status, next_status
+from windtunnel.cloud.store.record import Record
 from windtunnel.core import limits
 
 Document = dict[str, Any]
@@ -19,7 +20,7 @@ Tags = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(Record):
     """One CreateModel."""
 
     name: str
@@ -28,18 +29,9 @@ class Model:
     request: Document
     tags: Tags = field(default_factory=dict)
 
-    def to_document(self) -> Document:
-        """Return this as JSON holds it."""
-        return asdict(self)
-
-    @classmethod
-    def from_document(cls, document: Document) -> "Model":
-        """Return what `to_document` wrote."""
-        return cls(**document)
-
 
 @dataclass(frozen=True)
-class EndpointConfig:
+class EndpointConfig(Record):
     """One CreateEndpointConfig."""
 
     name: str
@@ -53,15 +45,6 @@ class EndpointConfig:
         """The production variants as they were asked for."""
         found: list[Document] = self.request["production_variants"]
         return found
-
-    def to_document(self) -> Document:
-        """Return this as JSON holds it."""
-        return asdict(self)
-
-    @classmethod
-    def from_document(cls, document: Document) -> "EndpointConfig":
-        """Return what `to_document` wrote."""
-        return cls(**document)
 
 
 @dataclass(frozen=True)
@@ -138,7 +121,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class Endpoint(Record):
     """One endpoint, in the state that was last committed."""
 
     name: str
@@ -152,12 +135,8 @@ class Endpoint:
     tags: Tags = field(default_factory=dict)
     change: Change | None = None
 
-    def to_document(self) -> Document:
-        """Return this as JSON holds it."""
-        return asdict(self)
-
     @classmethod
-    def from_document(cls, document: Document) -> "Endpoint":
+    def from_document(cls, document: Document) -> Self:
         """Return what `to_document` wrote."""
         change = document.get("change")
         return cls(

@@ -6,13 +6,14 @@ describing it answers; beside that its state, and why it is in it.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 from windtunnel.autoscaling import reasons
 from windtunnel.autoscaling.alarm import AlarmRule, State, TreatMissing
 from windtunnel.cloud.cloudwatch.metric import Metric
 from windtunnel.cloud.cloudwatch.statistics import Statistic, statistic
+from windtunnel.cloud.store.record import Record
 from windtunnel.cloud.tempo import Tempo
 
 Document = dict[str, Any]
@@ -24,7 +25,7 @@ _REASON_CHARACTERS_MAX = 1023
 
 
 @dataclass(frozen=True)
-class AlarmRecord:
+class AlarmRecord(Record):
     """One alarm, in the state that was last committed."""
 
     name: str
@@ -130,18 +131,9 @@ class AlarmRecord:
             "state_transitioned_timestamp": self.transitioned_s,
         }
 
-    def to_document(self) -> Document:
-        """Return this as JSON holds it."""
-        return asdict(self)
-
-    @classmethod
-    def from_document(cls, document: Document) -> "AlarmRecord":
-        """Return what `to_document` wrote."""
-        return cls(**document)
-
 
 @dataclass(frozen=True)
-class HistoryItem:
+class HistoryItem(Record):
     """Something that happened to an alarm; it outlives the alarm, as on AWS."""
 
     key: str
@@ -161,15 +153,6 @@ class HistoryItem:
             "history_summary": self.summary,
             "history_data": self.data,
         }
-
-    def to_document(self) -> Document:
-        """Return this as JSON holds it."""
-        return asdict(self)
-
-    @classmethod
-    def from_document(cls, document: Document) -> "HistoryItem":
-        """Return what `to_document` wrote."""
-        return cls(**document)
 
 
 Told = tuple[HistoryType, str, Document]
