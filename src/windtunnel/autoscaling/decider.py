@@ -150,6 +150,18 @@ class _Proposal:
     cooldown_s: float
     why: str
 
+    @property
+    def cause(self) -> str:
+        """What an activity is told to come of."""
+        return activity.alarm_cause(self.alarm.rule.name, self.policy)
+
+    def decided(self, now_s: float, capacity: int, desired: int) -> "Decision":
+        """Return the change that this brings."""
+        name = self.alarm.rule.name
+        return Decision(
+            now_s, capacity, desired, self.cause, self.why, self.cooldown_s, self.policy, name
+        )
+
 
 @dataclass(slots=True)
 class Decider:
@@ -350,7 +362,7 @@ class Decider:
         self, now_s: float, capacity: int, proposals: list[_Proposal], *, is_scalable: bool
     ) -> Decision | Held:
         best = max(proposals, key=lambda each: each.wanted)
-        cause = activity.alarm_cause(best.alarm.rule.name, best.policy)
+        cause = best.cause
         desired = self.bounds.clipped(best.wanted)
         if self.suspension.scale_out:
             return Held("scaling out is suspended", cause)
@@ -361,22 +373,13 @@ class Decider:
         if not is_scalable:
             return Held("the endpoint is being changed", cause, _UNSCALABLE)
         self.memory.in_until_s = _NEVER_S
-        return Decision(
-            now_s,
-            capacity,
-            desired,
-            cause,
-            best.why,
-            best.cooldown_s,
-            best.policy,
-            best.alarm.rule.name,
-        )
+        return best.decided(now_s, capacity, desired)
 
     def _settle_in(
         self, now_s: float, capacity: int, proposals: list[_Proposal], *, is_scalable: bool
     ) -> Decision | Held:
         best = max(proposals, key=lambda each: each.wanted)
-        cause = activity.alarm_cause(best.alarm.rule.name, best.policy)
+        cause = best.cause
         if self.suspension.scale_in:
             return Held("scaling in is suspended", cause)
         desired = self.bounds.clipped(best.wanted)
@@ -386,16 +389,7 @@ class Decider:
             return Held("scale-in cooldown", cause)
         if not is_scalable:
             return Held("the endpoint is being changed", cause, _UNSCALABLE)
-        return Decision(
-            now_s,
-            capacity,
-            desired,
-            cause,
-            best.why,
-            best.cooldown_s,
-            best.policy,
-            best.alarm.rule.name,
-        )
+        return best.decided(now_s, capacity, desired)
 
     def _at_min(self, alarm: Alarm, policy: str) -> Held:
         limit = self.bounds.low
