@@ -14,10 +14,11 @@ import hashlib
 import io
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -53,27 +54,8 @@ class Trace:
         return self._listed(lines)
 
     def _profile(self, lines: Sequence[str]) -> RateProfile:
-        names: list[str] = []
-        starts_s: list[float] = []
-        counts: list[float] = []
-        for number, row in enumerate(csv.reader(lines[1:]), start=2):
-            if not row:
-                continue
-            try:
-                name, text = row
-                start_s = moment_s(name)
-                count = float(text)
-            except ValueError:
-                raise self._bad(number, "is not a time and a count") from None
-            if not (math.isfinite(count) and count >= 0):
-                raise self._bad(number, "has a count that is none")
-            if starts_s and start_s <= starts_s[-1]:
-                raise self._bad(number, "does not come after the one before it")
-            names.append(name)
-            starts_s.append(start_s)
-            counts.append(count)
-        if len(counts) < 2:  # noqa: PLR2004 - the length of a period is the step between two
-            raise UsageError(f"The trace {self.path} needs two periods at least.")
+        periods = counted_periods(lines, self.path, self._bad)
+        names, starts_s, counts = zip(*periods, strict=True)
         period_s = float(np.diff(starts_s).min())
         first = self._first(names)
         return RateProfile(
@@ -180,3 +162,34 @@ def _check_size(data: bytes, path: str) -> None:
             f"The trace {path} is larger than {limits.LOAD_TRACE_BYTES_MAX:,} bytes: "
             "cut it to what is to be replayed."
         )
+
+
+class CountedPeriod(NamedTuple):
+    """A row of a trace that counts: a period as it is called, when it begins, what came in it."""
+
+    name: str
+    start_s: float
+    requests: float
+
+
+def counted_periods(
+    lines: Sequence[str], path: Path | str, bad: Callable[[int, str], UsageError]
+) -> list[CountedPeriod]:
+    """Return the rows below `period,count`; of the first that is none, `bad` makes the error."""
+    periods: list[CountedPeriod] = []
+    for number, row in enumerate(csv.reader(lines[1:]), start=2):
+        if not row:
+            continue
+        try:
+            name, text = row
+            found = CountedPeriod(name, moment_s(name), float(text))
+        except ValueError:
+            raise bad(number, "is not a time and a count") from None
+        if not (math.isfinite(found.requests) and found.requests >= 0):
+            raise bad(number, "has a count that is none")
+        if periods and found.start_s <= periods[-1].start_s:
+            raise bad(number, "does not come after the one before it: sort the rows by time")
+        periods.append(found)
+    if len(periods) < 2:  # noqa: PLR2004 - the length of a period is the step between two
+        raise UsageError(f"The trace {path} needs two periods at least.")
+    return periods

@@ -5,11 +5,11 @@ in seconds or as a date; either may be gzipped. A row out of order is refused, b
 say what was meant; minutes that are missing count as minutes without requests, and are told of.
 """
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from windtunnel.autoscaling.timeline import Demand, Floats
 from windtunnel.core import limits
 from windtunnel.core.errors import UsageError
-from windtunnel.lab.load.trace import HEADER, bytes_of, moment_s, text_of
+from windtunnel.lab.load.trace import HEADER, bytes_of, counted_periods, moment_s, text_of
 
 _MINUTE_S = 60
 # The shortest period of a metric that SageMaker publishes.
@@ -41,25 +41,9 @@ def read(path: Path) -> ReadTrace:
 
 
 def _counts(lines: Sequence[str], path: Path) -> ReadTrace:
-    starts_s: list[float] = []
-    counts: list[float] = []
-    for number, row in enumerate(csv.reader(lines[1:]), start=2):
-        if not row:
-            continue
-        try:
-            name, text = row
-            start_s, count = moment_s(name), float(text)
-        except ValueError:
-            raise _bad(path, number, "is not a time and a count") from None
-        if not (math.isfinite(count) and count >= 0):
-            raise _bad(path, number, "has a count that is none")
-        if starts_s and start_s <= starts_s[-1]:
-            raise _bad(path, number, "does not come after the one before it: sort the rows by time")
-        starts_s.append(start_s)
-        counts.append(count)
-    if len(counts) < 2:  # noqa: PLR2004 - the length of a period is the step between two
-        raise UsageError(f"The trace {path} needs two periods at least.")
-    starts, values = np.array(starts_s), np.array(counts)
+    periods = counted_periods(lines, path, partial(_bad, path))
+    starts = np.array([each.start_s for each in periods])
+    values = np.array([each.requests for each in periods])
     row_s = float(np.diff(starts).min())
     notes = _gaps(starts, row_s)
     if row_s > _MINUTE_S:
