@@ -3,7 +3,7 @@
 from typing import Any
 
 from windtunnel.cloud.autoscaling import requests, wording
-from windtunnel.cloud.autoscaling.book import PAGE_COUNT_MAX, Book, listed
+from windtunnel.cloud.autoscaling.book import PAGE_COUNT_MAX, Book, listed, named
 from windtunnel.cloud.autoscaling.records import Action, joined
 from windtunnel.cloud.errors import InvalidError
 from windtunnel.cloud.sagemaker.errors import LimitExceededError
@@ -57,13 +57,7 @@ class Actions:
 
     async def describe(self, request: Document) -> Document:
         """Return a page of the scheduled actions."""
-        names, resource_id = request.get("scheduled_action_names") or (), request.get("resource_id")
-        chosen = [
-            each
-            for each in sorted(self._book.actions.all(), key=lambda each: each.key)
-            if (resource_id is None or each.resource_id == resource_id)
-            and (not names or each.name in names)
-        ]
+        chosen = named(self._book.actions, request, "scheduled_action_names")
         shown, token = listed(request, chosen, lambda each: [each.key], PAGE_COUNT_MAX)
         return {"scheduled_actions": [each.shown() for each in shown], "next_token": token}
 

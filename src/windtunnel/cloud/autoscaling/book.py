@@ -27,6 +27,7 @@ from windtunnel.core.home import ACCOUNT_ID
 
 Document = dict[str, Any]
 T = TypeVar("T")
+N = TypeVar("N", Action, Policy)
 # Most on a page: "between 1 and 50", of policies "between 1 and 10" (botocore's pages).
 PAGE_COUNT_MAX = 50
 POLICY_PAGE_COUNT_MAX = 10
@@ -153,6 +154,17 @@ class Book:
     def now_s(self) -> float:
         """Return the moment as clients are told it."""
         return round(self._clock.now_s(), 3)
+
+
+def named(shelf: Shelf[N], request: Document, names_member: str) -> list[N]:
+    """Return what a request asks for of a target's, in order: of all targets, of all names."""
+    names, resource_id = request.get(names_member) or (), request.get("resource_id")
+    return [
+        each
+        for each in sorted(shelf.all(), key=lambda each: each.key)
+        if (resource_id is None or each.resource_id == resource_id)
+        and (not names or each.name in names)
+    ]
 
 
 def listed(

@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from windtunnel.cloud.autoscaling import owned, requests, wording
-from windtunnel.cloud.autoscaling.book import POLICY_PAGE_COUNT_MAX, Book, listed
+from windtunnel.cloud.autoscaling.book import POLICY_PAGE_COUNT_MAX, Book, listed, named
 from windtunnel.cloud.autoscaling.records import Policy, Target, joined
 from windtunnel.cloud.errors import InvalidError
 from windtunnel.cloud.sagemaker.errors import LimitExceededError
@@ -52,13 +52,7 @@ class Policies:
 
     async def describe(self, request: Document) -> Document:
         """Return a page of the policies."""
-        names, resource_id = request.get("policy_names") or (), request.get("resource_id")
-        chosen = [
-            each
-            for each in sorted(self._book.policies.all(), key=lambda each: each.key)
-            if (resource_id is None or each.resource_id == resource_id)
-            and (not names or each.name in names)
-        ]
+        chosen = named(self._book.policies, request, "policy_names")
         shown, token = listed(request, chosen, lambda each: [each.key], POLICY_PAGE_COUNT_MAX)
         return {
             "scaling_policies": [each.shown(self._alarms_of(each)) for each in shown],
