@@ -12,7 +12,7 @@ from tests.compiler.conftest import Compiled, Compiler, Models, ask, pictures
 from windtunnel.compiler.samples import guess_highs
 from windtunnel.core import limits
 from windtunnel.serving.engines.engine import Engine
-from windtunnel.serving.openvino_library import ov
+from windtunnel.serving.openvino_library import convert
 
 
 @pytest.mark.parametrize("target", ["ml_c5", "ml_g4dn"])
@@ -33,8 +33,8 @@ def test_whatever_tensorflow_loads_is_compiled_to_the_same_answers(
 
 def test_a_model_that_makes_bytes_small_is_tried_with_bytes(models: Models) -> None:
     """With values up to 1 its picture is black, and its answers say nothing."""
-    assert guess_highs(ov.convert_model(str(models.masks_saved))) == {"inputs": 255.0}
-    assert guess_highs(ov.convert_model(str(models.pair_saved))) == {}
+    assert guess_highs(convert(models.masks_saved)) == {"inputs": 255.0}
+    assert guess_highs(convert(models.pair_saved)) == {}
 
 
 def test_callers_at_once_with_several_shapes_each_get_their_own_answer(
@@ -89,3 +89,13 @@ def test_changing_numbers_of_rows_end_in_one_graph_for_all(
     told = [each.message for each in caplog.records if "specialised in" in each.message]
     assert len(told) == limits.SPECIALISED_ROWS_COUNT_MAX + 1
     assert told[-1].endswith(" for any number of rows")
+
+
+def test_a_conversion_leaves_logging_as_it_was(models: Models) -> None:
+    """OpenVINO's converter silences its whole process: a job's log would end there."""
+    root = logging.getLogger()
+    before = (root.level, root.filters[:], root.handlers[:])
+
+    convert(models.masks_saved)
+
+    assert (root.level, root.filters, root.handlers) == before

@@ -14,7 +14,7 @@ from windtunnel.compiler.sources import Graph, unsupported
 from windtunnel.core import processor
 from windtunnel.serving.engines.engine import Engine, check_shapes
 from windtunnel.serving.errors import RequestError
-from windtunnel.serving.openvino_library import ov
+from windtunnel.serving.openvino_library import convert
 from windtunnel.serving.signatures import read_signature
 from windtunnel.serving.tensors import DEFAULT_SIGNATURE, Signature, Tensors
 
@@ -52,7 +52,7 @@ def _type_number(found: Any) -> int:  # noqa: ANN401 - OpenVINO's
 
 def _read(path: Path) -> Any:  # noqa: ANN401 - OpenVINO's
     try:
-        return ov.convert_model(str(path))
+        return convert(path)
     except Exception as error:
         # Its exceptions have no common class; the text is what tells.
         raise CompileError(unsupported("OpenVINO", str(error))) from error
@@ -68,7 +68,7 @@ class OnnxModel:
         self._model = _read(path)
         self.definition = make_definition(self._model)
         self.signature = read_signature(DEFAULT_SIGNATURE, self.definition)
-        self.baseline: Engine = _OnnxBaseline(path, self.definition)
+        self.baseline: Engine = _OnnxBaseline(path, self.definition, self.signature)
         self.notices: tuple[str, ...] = ()
 
     def to_openvino(self) -> Graph:
@@ -98,7 +98,7 @@ class TfliteModel:
         self._model = _read(path)
         self.definition = make_definition(self._model)
         self.signature = read_signature(DEFAULT_SIGNATURE, self.definition)
-        self.baseline: Engine = _TfliteBaseline(path, self.definition)
+        self.baseline: Engine = _TfliteBaseline(path, self.definition, self.signature)
         self.notices: tuple[str, ...] = ()
 
     def to_openvino(self) -> Graph:
@@ -118,13 +118,11 @@ def _all_names(signature: Signature) -> list[str]:
 class _OnnxBaseline:
     """An ONNX file as ONNX Runtime runs it on the CPU."""
 
-    def __init__(self, path: Path, definition: Any) -> None:  # noqa: ANN401 - protobuf's
+    def __init__(self, path: Path, definition: Any, signature: Signature) -> None:  # noqa: ANN401
         import onnxruntime
 
         self.definitions: Mapping[str, Any] = {DEFAULT_SIGNATURE: definition}
-        self.signatures: Mapping[str, Signature] = {
-            DEFAULT_SIGNATURE: read_signature(DEFAULT_SIGNATURE, definition)
-        }
+        self.signatures: Mapping[str, Signature] = {DEFAULT_SIGNATURE: signature}
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), providers=["CPUExecutionProvider"]
@@ -149,13 +147,11 @@ class _OnnxBaseline:
 class _TfliteBaseline:
     """A TFLite file as TensorFlow's interpreter runs it."""
 
-    def __init__(self, path: Path, definition: Any) -> None:  # noqa: ANN401 - protobuf's
+    def __init__(self, path: Path, definition: Any, signature: Signature) -> None:  # noqa: ANN401
         import tensorflow as tf
 
         self.definitions: Mapping[str, Any] = {DEFAULT_SIGNATURE: definition}
-        self.signatures: Mapping[str, Signature] = {
-            DEFAULT_SIGNATURE: read_signature(DEFAULT_SIGNATURE, definition)
-        }
+        self.signatures: Mapping[str, Signature] = {DEFAULT_SIGNATURE: signature}
         # Left to itself it takes one thread, which is not the best that it can do.
         self._interpreter = tf.lite.Interpreter(
             model_path=str(path), num_threads=processor.core_count()

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from windtunnel.compiler.errors import CompileError
 from windtunnel.serving.engines.engine import Engine, Threads
 from windtunnel.serving.errors import ServingError
-from windtunnel.serving.openvino_library import ov
+from windtunnel.serving.openvino_library import convert
 from windtunnel.serving.tensors import DEFAULT_SIGNATURE, Signature
 
 # Opset 18 is the newest that tf2onnx's pages list (https://github.com/onnx/tensorflow-onnx).
@@ -92,7 +92,7 @@ class SavedModel:
     def to_openvino(self) -> Graph:
         """Return it as OpenVINO's model, open dimensions kept."""
         try:
-            model = ov.convert_model(str(self._directory))
+            model = convert(self._directory)
         except Exception as error:
             # Its exceptions have no common class; the text is what tells.
             raise CompileError(unsupported("OpenVINO", str(error))) from error
