@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import IO, Any, ClassVar, NamedTuple
 
 from windtunnel.cloud.fleet.container import Container, LaunchError
 from windtunnel.cloud.fleet.zygote import Fork, Order, Zygote, ZygoteError, ZygoteGivenUpError
@@ -104,7 +104,18 @@ async def launch(zygote: Zygote, order: Order, log_descriptor: int) -> Tensorflo
 
 async def _open_pipe(descriptor: int) -> StatusPipe:
     reader = asyncio.StreamReader(limit=limits.STATUS_LINE_BYTES_MAX)
+    opening = asyncio.create_task(_connect(reader, os.fdopen(descriptor, "rb", 0)))
+    try:
+        return StatusPipe(reader, await asyncio.shield(opening))
+    except asyncio.CancelledError:
+        # uvloop, cancelled in the middle, closes the descriptor but not the file, which closes it
+        # again when it is collected: by then it may be somebody else's. So it is let finish first.
+        (await opening).close()
+        raise
+
+
+async def _connect(reader: asyncio.StreamReader, file: IO[bytes]) -> asyncio.ReadTransport:
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0)
+        lambda: asyncio.StreamReaderProtocol(reader), file
     )
-    return StatusPipe(reader, transport)
+    return transport
