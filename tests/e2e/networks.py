@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests import processes
 
 _PREFIX = "windtunnel"
 # Anything here is done in a few seconds; on a busy machine it takes longer, and a test that waits
@@ -52,8 +53,7 @@ class Command:
 
     def load_processes(self) -> list[psutil.Process]:
         """Return the load processes that it started."""
-        children = psutil.Process(self.process.pid).children()
-        return [child for child in children if "windtunnel.lab.load.generator" in child.cmdline()]
+        return processes.below(self.process.pid, "windtunnel.lab.load.generator")
 
 
 @dataclass

@@ -8,26 +8,18 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests import processes
 from tests.e2e.play import IMAGE, ROLE, Maker, client_of, invoke
 
 from windtunnel.cli.cloud_process import CloudProcess, running_cloud
 from windtunnel.core.home import Home
-from windtunnel.core.supervision import MARK_VARIABLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 
 
 def marked(home: Home) -> list[int]:
     """Return the processes that carry a home's mark, the cloud's own not among them."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            mark = process.environ().get(MARK_VARIABLE, "")
-            if mark.startswith(f"{home.id}:") and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-        except (psutil.Error, OSError):
-            continue
-    return found
+    return [process.pid for process in processes.marked(f"{home.id}:")]
 
 
 def wait_until_none(home: Home) -> None:
@@ -117,8 +109,8 @@ def test_a_crashed_model_server_comes_back(
 
 def s3_processes(cloud: CloudProcess) -> list[int]:
     """Return the S3 processes of a cloud."""
-    children = psutil.Process(cloud.process.pid).children()
-    return [each.pid for each in children if "windtunnel.cloud.foundation.s3" in each.cmdline()]
+    found = processes.below(cloud.process.pid, "windtunnel.cloud.foundation.s3")
+    return [each.pid for each in found]
 
 
 def test_a_killed_s3_process_comes_back_with_everything(cloud: CloudProcess, make: Maker) -> None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.e2e.networks import Command, Host, hosts, wait_until
 from tests.e2e.play import archive_of
+from tests.processes import end_by_themselves
 
 _ECHO = Path(__file__).parents[2] / "benchmarks" / "echo_server.py"
 
@@ -182,7 +183,7 @@ def test_workers_whose_master_is_gone_stop_and_say_so(grounds: Grounds, tmp_path
     for worker in workers:
         assert "the master fell silent for 10 s: stopped sending" in worker.err
         assert "Traceback" not in worker.err
-    assert not any(process.is_running() for process in processes)
+    assert end_by_themselves(processes)
 
 
 def test_a_run_that_lacks_workers_says_who_is_there_and_sends_nothing(

@@ -22,6 +22,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests import processes
 
 from windtunnel.cli.cloud_process import CloudProcess
 from windtunnel.core.home import Home
@@ -162,13 +163,12 @@ def test_kill_9_takes_the_cloud_that_was_started_with_it(tmp_path: Path) -> None
     running = subprocess.Popen(arguments(tmp_path / "home", "sh", "-c", touch))
     until("the command did not start", tmp_path / "ready")
     below = psutil.Process(running.pid).children(recursive=True)
-    clouds = [each for each in below if "windtunnel" in " ".join(each.cmdline())]
+    clouds = [each for each in below if "windtunnel" in " ".join(processes.command(each))]
     running.kill()
     running.wait()
 
     assert clouds
-    _, alive = psutil.wait_procs(clouds, timeout=WAIT_S)
-    assert not alive
+    assert processes.end_by_themselves(clouds)
     for process in below:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()

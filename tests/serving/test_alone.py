@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.processes import end_by_themselves, is_alive
 from tests.serving.harness import Alone, invoke, request, wait_until
 
 pytestmark = pytest.mark.slow
@@ -29,7 +30,7 @@ def test_a_model_is_served_until_sigterm(run_alone: Run, tiny_models: Path) -> N
 
     assert status == 0
     assert "POST /invocations 200, 1 bytes in, 21 out" in log
-    assert not any(process.is_running() for process in processes)
+    assert end_by_themselves(processes)
 
 
 def test_several_model_servers_answer_on_one_port(run_alone: Run, tiny_models: Path) -> None:
@@ -46,7 +47,7 @@ def test_several_model_servers_answer_on_one_port(run_alone: Run, tiny_models: P
     assert len(children) == 3
     victim = min(children, key=lambda child: child.pid)
     victim.kill()
-    wait_until(lambda: not victim.is_running(), "the end of one server")
+    wait_until(lambda: not is_alive(victim), "the end of one server")
     statuses = [invoke(url, "1").status for _ in range(10)]
     # At most the one that was sent on the dead server's connection before its end was noticed.
     assert statuses.count(200) >= 9

@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.processes import end_by_themselves, is_alive
 from tests.serving.harness import Alone, Answer, Container, Zygote, invoke, request, wait_until
 
 pytestmark = pytest.mark.slow
@@ -157,7 +158,7 @@ def test_a_door_that_crashes_finds_the_models_again(start: Start, tiny_models: P
     many.load("a", tiny_models / "half_plus_two")
     door = min(many.container.servers(), key=lambda process: process.pid)
     door.kill()
-    wait_until(lambda: not door.is_running(), "the end of the door")
+    wait_until(lambda: not is_alive(door), "the end of the door")
 
     assert many.names() == ["a"]
     assert many.invoke("a").json == {"predictions": [2.5, 3.0]}
@@ -216,4 +217,4 @@ def test_a_container_alone_serves_many_models(
 
     assert answer == {"predictions": [2.5, 3.0]}
     assert status == 0
-    assert not any(process.is_running() for process in processes)
+    assert end_by_themselves(processes)

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.processes import is_alive
 from tests.serving.harness import Alone, Zygote, invoke, request, wait_until
 
 pytestmark = pytest.mark.slow
@@ -132,7 +133,7 @@ def test_a_binary_that_crashes_is_started_again_and_none_is_left(
     alone.process.send_signal(signal.SIGTERM)
 
     assert alone.wait_exit()[0] == 0
-    assert not successor.is_running()
+    assert not is_alive(successor)
 
 
 def test_a_killed_container_takes_its_binary_along(
@@ -144,7 +145,7 @@ def test_a_killed_container_takes_its_binary_along(
     process = psutil.Process(binary.told()[0]["pid"])
     alone.process.kill()
 
-    wait_until(lambda: not process.is_running(), "the end of the binary")
+    wait_until(lambda: not is_alive(process), "the end of the binary")
 
 
 def test_requests_in_hand_are_answered_before_the_binary_ends(

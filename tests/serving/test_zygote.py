@@ -9,15 +9,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.processes import is_alive
 from tests.serving.harness import MARK, Answer, Zygote, invoke, request, wait_until
 
 from windtunnel.core.lifeline import MARK_VARIABLE
 
 pytestmark = pytest.mark.slow
-
-
-def is_gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_container_is_a_process_group_of_its_own_where_it_was_told_to_be(
@@ -65,7 +62,7 @@ def test_a_crashed_server_is_replaced_and_the_others_serve_on(
     assert report["status"] == -signal.SIGKILL
     assert invoke(first, "1").status == 200
     assert invoke(second, "1").status == 200
-    assert other.is_running()
+    assert is_alive(other)
     assert "killed by SIGKILL; it starts again in 0.2 s" in container.log
     container.stop()
 
@@ -169,7 +166,7 @@ def test_nothing_survives_a_zygote_that_is_killed(
     zygote.process.kill()
 
     for process in processes:
-        wait_until(lambda process=process: is_gone(process), "the end of the forks")  # type: ignore[misc]
+        wait_until(lambda process=process: not is_alive(process), "the end of the forks")  # type: ignore[misc]
 
 
 def test_a_leader_that_is_killed_takes_its_servers_along(zygote: Zygote, tiny_models: Path) -> None:
@@ -181,7 +178,7 @@ def test_a_leader_that_is_killed_takes_its_servers_along(zygote: Zygote, tiny_mo
 
     assert container.wait_exit() == -signal.SIGKILL
     for server in servers:
-        wait_until(lambda server=server: is_gone(server), "the end of the server")  # type: ignore[misc]
+        wait_until(lambda server=server: not is_alive(server), "the end of the server")  # type: ignore[misc]
 
 
 def test_a_zygote_ends_with_its_control_socket(

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 import uvloop
+from tests import processes
 
 from windtunnel.core import supervision
 from windtunnel.core.supervision import MARK_VARIABLE, Supervisor, new_generation, sweep
@@ -106,25 +107,13 @@ def wait_text(path: Path) -> str:
     return path.read_text()
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def wait_gone(pid: int) -> None:
-    wait_until(lambda: not is_alive(pid), f"process {pid} is gone")
+    wait_until(lambda: not processes.is_alive(pid), f"process {pid} is gone")
 
 
 def marked(generation: str) -> list[int]:
     """Return the processes that carry a mark, zombies not counted."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get(MARK_VARIABLE) == generation and is_alive(process.pid):
-                found.append(process.pid)
-    return found
+    return [process.pid for process in processes.marked(generation)]
 
 
 def python(program: str, *arguments: object) -> list[str]:
@@ -203,7 +192,7 @@ def test_the_next_start_sweeps_what_escaped(generation: str, tmp_path: Path) -> 
     count = sweep(HOME_ID, keep_generation=new_generation(HOME_ID))
 
     assert count == 1
-    assert not is_alive(hidden)
+    assert not processes.is_alive(hidden)
 
 
 def test_a_sweep_spares_other_homes_its_own_generation_and_its_ancestors(

@@ -147,7 +147,7 @@ def test_a_run_without_good_answers_compares_with_nothing() -> None:
     assert comparison.compare(nothing, _run(1)) == []
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(factor=st.floats(0.2, 5.0))
 def test_a_pure_change_of_scale_is_found_exactly(*, factor: float) -> None:
     """Percentiles of resamples are read from narrow classes; they must not bend the ratio."""

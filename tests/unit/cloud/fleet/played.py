@@ -13,11 +13,12 @@ from typing import Any
 import psutil
 import pytest
 import uvloop
+from tests import processes
 
 from windtunnel.cloud.fleet.fleet import Fleet, Instance, InstanceSpec
 from windtunnel.core.clock import SystemClock
 from windtunnel.core.home import Home
-from windtunnel.core.supervision import MARK_VARIABLE, Supervisor, _kill_marked, new_generation
+from windtunnel.core.supervision import Supervisor, _kill_marked, new_generation
 
 ZYGOTE = [sys.executable, str(Path(__file__).with_name("zygote_program.py"))]
 # What a user's own server might be; what it does is in its variables.
@@ -106,15 +107,7 @@ class Cloud:
         self.changes.append((instance.id, instance.is_healthy))
 
     def processes(self) -> list[psutil.Process]:
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if (
-                    process.environ().get(MARK_VARIABLE) == self.generation
-                    and process.status() != psutil.STATUS_ZOMBIE
-                ):
-                    found.append(process)
-        return found
+        return processes.marked(self.generation)
 
 
 Story = Callable[[Cloud], Awaitable[None]]

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import os
 
-import psutil
 import pytest
+from tests import processes
 from tests.unit.cloud.fleet.played import Cloud, Play, fetch, on_both_loops, wait_until
 
 from windtunnel.cloud.fleet import fleet as fleet_module
@@ -45,8 +45,7 @@ def test_a_command_serves_with_its_model_cores_ports_and_variables(
         assert not {"AWS_SECRET_ACCESS_KEY", "HTTPS_PROXY"} & set(told["variables"])
         assert "serving" in instance.log_path.read_text()
         assert instance.root_pid is not None
-        below = psutil.Process(instance.root_pid).children(recursive=True)
-        assert any(str(cloud.script) in process.cmdline() for process in below)
+        assert processes.below(instance.root_pid, str(cloud.script))
         assert instance.model_bytes == len(b"weights")
         assert cloud.fleet.healthy_instances() == [instance]
         assert cloud.home.logs in instance.log_path.parents

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.processes import is_alive
 from tests.unit.cloud.jobs.conftest import OpenRooms, Rooms, Story
 
 from windtunnel.cloud.errors import ConflictError, InvalidError, NotFoundError
@@ -181,12 +182,6 @@ def test_a_job_without_a_model_or_a_place_for_it_fails_before_any_work(
     play(story)
 
 
-def _are_gone(processes: list[psutil.Process]) -> bool:
-    return not any(
-        process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes
-    )
-
-
 def test_stopping_a_job_kills_its_work_and_leaves_nothing_of_it(play: Play) -> None:
     """A compiler that goes on in secret slows down what comes next."""
 
@@ -198,7 +193,7 @@ def test_stopping_a_job_kills_its_work_and_leaves_nothing_of_it(play: Play) -> N
 
         assert told["compilation_job_status"] == "STOPPED"
         assert told["compilation_end_time"] >= told["compilation_start_time"]
-        assert _are_gone(processes)
+        assert not any(is_alive(process) for process in processes)
         assert await rooms.keys() == [INPUT]
         assert list(rooms.home.jobs.iterdir()) == []
 
@@ -239,7 +234,7 @@ def test_a_job_that_takes_too_long_is_killed_and_says_so(play: Play) -> None:
 
         assert told["compilation_job_status"] == "FAILED"
         assert "TimeOut: the job was not done after 5 s" in told["failure_reason"]
-        assert _are_gone(processes)
+        assert not any(is_alive(process) for process in processes)
         assert await rooms.keys() == [INPUT]
 
     play(story)
@@ -308,7 +303,7 @@ def test_a_cloud_that_ends_cuts_its_job_short_and_begins_the_waiting_ones(
             assert (await rooms.settled("waiting"))["compilation_job_status"] == "COMPLETED"
             assert await rooms.keys() == [INPUT, *OUTPUT]
 
-    assert _are_gone(asyncio.run(first()))
+    assert not any(is_alive(process) for process in asyncio.run(first()))
     asyncio.run(second())
 
 

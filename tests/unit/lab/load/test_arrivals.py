@@ -37,7 +37,7 @@ def _kinds(profile: RateProfile, seed: int) -> Iterator[Arrivals]:
     yield ListedArrivals(np.array(_all(EvenArrivals(profile))))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(stages=_STAGES, seed=st.integers(0, 9), processes=st.integers(1, 9))
 def test_the_shares_of_all_processes_are_the_whole(
     *, stages: list[Stage], seed: int, processes: int
@@ -51,7 +51,7 @@ def test_the_shares_of_all_processes_are_the_whole(
         assert sum(map(len, shares)) == len(whole)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(stages=_STAGES, seed=st.integers(0, 9))
 def test_arrivals_are_in_order_and_within_the_run(*, stages: list[Stage], seed: int) -> None:
     """A sender waits for one after the other; one out of order would make all others late."""
@@ -63,7 +63,7 @@ def test_arrivals_are_in_order_and_within_the_run(*, stages: list[Stage], seed: 
         assert all(0 <= at_s <= profile.length_s for at_s in whole)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(rate=st.floats(0.01, 5000.0), length_s=st.floats(0.01, 2.0))
 def test_at_a_constant_rate_arrival_i_is_due_at_i_over_the_rate(
     *, rate: float, length_s: float
@@ -75,7 +75,7 @@ def test_at_a_constant_rate_arrival_i_is_due_at_i_over_the_rate(
     assert len(whole) == math.ceil(rate * length_s)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(stages=_STAGES)
 def test_an_even_arrival_is_due_when_the_rate_adds_up_to_its_number(*, stages: list[Stage]) -> None:
     """A ramp that sends too many early is steeper than the one that was asked for."""
@@ -136,7 +136,7 @@ def test_poisson_arrivals_follow_a_rate_that_changes() -> None:
     assert first_half / len(whole) == pytest.approx(0.25, abs=0.01)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     stages=_STAGES,
     seed=st.integers(0, 9),

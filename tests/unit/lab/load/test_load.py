@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from tests import processes
 
 from windtunnel.core.home import Home
 from windtunnel.lab.load import arrivals
@@ -439,7 +440,7 @@ def test_an_interrupted_search_for_capacity_keeps_its_steps(
 def _load_processes(process: subprocess.Popen[str]) -> dict[str, list[psutil.Process]]:
     """Return the load processes of a run by role."""
     found: dict[str, list[psutil.Process]] = {}
-    for child in psutil.Process(process.pid).children(recursive=True):
+    for child in processes.below(process.pid, "windtunnel.lab.load.generator"):
         words = child.cmdline()
         role = words[words.index("windtunnel.lab.load.generator") + 1]
         found.setdefault(role, []).append(child)

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.lab.load.conductor import Tick
@@ -42,7 +42,6 @@ def test_a_drowned_endpoint_is_found_out_the_sooner_the_more_it_drowns(
     assert _stopped_after(_queue(rate_rps, 50, 30), rate_rps) == seconds
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 200), min_size=4, max_size=60))
 def test_a_wait_within_patience_never_stops_a_run(out: list[int]) -> None:
     """A run that was stopped says `saturated`: noise must not."""
