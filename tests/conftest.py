@@ -4,12 +4,19 @@ import functools
 import signal
 from typing import Any
 
+import hypothesis
 from botocore.loaders import JSONFileLoader
 
 # Whoever starts the tests in the background or under nohup has these ignored, and every program
 # that a test starts and then interrupts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# A claim is about what comes out, never about how long a busy machine took to make its examples.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 # Each session of botocore reads the models of its services anew, and every test that makes a client
 # or runs a command makes one: a quarter of a second of work each time. Sessions may share them but

@@ -1,5 +1,6 @@
 """boto3 without an endpoint URL, through the proxy: AWS's hosts, AWS's protocols, this cloud."""
 
+import contextlib
 import io
 import ssl
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError, ProxyConnectionError
+from tests import processes
 from tests.e2e.play import Maker, invoke
 
 from windtunnel.cli.cloud_process import CloudProcess
@@ -29,16 +31,18 @@ Proxied = Callable[..., Any]
 
 
 @pytest.fixture(scope="package")
-def proxied(cloud: CloudProcess) -> Proxied:
+def proxied(cloud: CloudProcess) -> Iterator[Proxied]:
     """Clients that were told a proxy and whom to trust, and nothing of the cloud."""
     owner = cloud.home.credentials()
+    made = contextlib.ExitStack()
 
     def client(service: str, region: str = "us-east-1", *, tls: bool = True, **options: Any) -> Any:
-        return boto3.Session(
+        session = boto3.Session(
             aws_access_key_id=owner.access_key_id,
             aws_secret_access_key=owner.secret_access_key,
             region_name=region,
-        ).client(
+        )
+        opened = session.client(
             service,  # type: ignore[call-overload]
             use_ssl=tls,
             verify=str(cloud.home.authority_certificate),
@@ -48,8 +52,11 @@ def proxied(cloud: CloudProcess) -> Proxied:
                 **options,
             ),
         )
+        # Tunnels are left open to whoever collects the garbage otherwise.
+        return made.enter_context(contextlib.closing(opened))
 
-    return client
+    with made:
+        yield client
 
 
 @pytest.fixture
@@ -98,11 +105,8 @@ def test_an_endpoint_is_invoked_through_the_proxy(proxied: Proxied, make: Maker)
 
 def s3_process(cloud: CloudProcess) -> psutil.Process:
     """Return the process that keeps the objects."""
-    return next(
-        each
-        for each in psutil.Process(cloud.process.pid).children()
-        if "windtunnel.cloud.foundation.s3" in " ".join(each.cmdline())
-    )
+    [found] = processes.below(cloud.process.pid, "windtunnel.cloud.foundation.s3")
+    return found
 
 
 class _Seen:

@@ -56,7 +56,7 @@ def test_bounds_hold_for_a_clairvoyant_too() -> None:
     assert found.over == 3 * 360
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.sampled_from([0, 30, 60, 90, 130, 180]), min_size=1, max_size=6), st.integers(0, 4)
 )

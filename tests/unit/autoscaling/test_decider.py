@@ -437,7 +437,7 @@ _minute = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(_minute, st.integers(1, 30)), max_size=12),
     st.integers(0, 5),

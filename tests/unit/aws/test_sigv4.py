@@ -9,7 +9,7 @@ import pytest
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.aws import sigv4
@@ -61,7 +61,6 @@ def _signed_by_botocore(
 @pytest.mark.parametrize(
     ("service", "signer"), [("sagemaker", SigV4Auth), ("s3", S3SigV4Auth)], ids=["sagemaker", "s3"]
 )
-@settings(deadline=None)
 @given(
     path=_PATHS,
     query=_QUERIES,

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from windtunnel.lab.binomial import binomial_at_most
 
 
-@settings(deadline=None)
 @given(
     count=st.integers(1, 60),
     successes=st.integers(-1, 61),
@@ -30,7 +29,7 @@ def test_the_binomial_sum_is_exact(*, count: int, successes: int, per_mille: int
     assert found == pytest.approx(float(exact), rel=1e-12, abs=1e-15)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     count=st.integers(100, 3000),
     share=st.floats(0.0, 1.0),

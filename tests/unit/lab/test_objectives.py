@@ -96,7 +96,6 @@ def test_no_requests_at_all_decide_nothing() -> None:
     assert (verdict.outcome, verdict.reason) == ("undecided", "no requests")
 
 
-@settings(deadline=None)
 @given(
     share=st.sampled_from([0.5, 0.9, 0.95, 0.99]),
     count=st.integers(1, 5000),
@@ -115,7 +114,7 @@ def test_one_more_bad_request_never_makes_a_verdict_better(
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     share=st.sampled_from([0.5, 0.9, 0.95, 0.99]),
     count=st.integers(1, 500),

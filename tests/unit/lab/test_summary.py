@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.lab import plans
 
@@ -139,7 +139,6 @@ def test_a_run_without_a_good_answer_has_no_percentiles() -> None:
     assert found["latency_s"] == dict.fromkeys(["p50", "p90", "p95", "p99", "p99.9", "max"])
 
 
-@settings(deadline=None)
 @given(
     values=st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=60),
     share=st.sampled_from([0.5, 0.9, 0.95, 0.99]),

@@ -55,7 +55,7 @@ _MOMENTS = st.lists(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(_MOMENTS, st.lists(st.integers(1, 200 * _DAY_S), max_size=3))
 def test_rolling_up_never_loses_a_count(moments: list[Any], pauses: list[int]) -> None:
     """A year later, the hours still add up to all the requests there were within 455 days."""
@@ -88,7 +88,7 @@ def test_rolling_up_never_loses_a_count(moments: list[Any], pauses: list[int]) -
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 7000), st.integers(0, 9)), min_size=1, max_size=40),
     st.sampled_from([1, 5, 10, 20, 30, 60, 120, 300, 3600]),

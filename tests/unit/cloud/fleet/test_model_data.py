@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.cloud.fleet.model_data import (
@@ -116,7 +116,6 @@ def test_limits_count_everything_so_far() -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(st.lists(st.tuples(NAMES, TARGETS), max_size=6))
 def test_links_are_followed_as_the_kernel_follows_them(
     tmp_path_factory: pytest.TempPathFactory, links: list[tuple[str, list[str]]]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.cloud.fleet import unpack
@@ -265,7 +265,6 @@ def test_names_that_are_no_utf8_unpack(archives: Any, into: Path) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(st.data())
 def test_no_damage_does_worse_than_a_refusal(
     archives: Any, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -388,7 +388,7 @@ def test_cloudwatchs_older_clients_speak_forms_and_read_xml(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     service=st.sampled_from(["sagemaker", "sts", "cloudwatch", "iam", "sagemaker-runtime"]),
     method=st.sampled_from([b"GET", b"POST", b"PUT"]),

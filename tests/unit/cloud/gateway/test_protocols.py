@@ -34,7 +34,6 @@ pytestmark = pytest.mark.slow
 
 _PROPERTY = settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

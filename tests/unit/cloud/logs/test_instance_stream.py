@@ -77,7 +77,7 @@ def _read(events: object) -> list[tuple[str, int]]:
     return [(event.message, event.timestamp_ms) for event in events]  # type: ignore[attr-defined]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     steps=st.lists(st.tuples(_PIECES, st.booleans(), st.sampled_from([0, 0, 0, 1])), max_size=12),
     block=st.sampled_from([1, 7, 64 * 1024]),

@@ -5,7 +5,7 @@ import io
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.lab.load.answer import AnswerReader, MalformedAnswerError, header
@@ -34,7 +34,6 @@ class _FakeSocket:
         return io.BytesIO(self._data)
 
 
-@settings(deadline=None)
 @given(
     status=st.sampled_from([200, 201, 301, 400, 424, 500, 503]),
     body=_BODIES,

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.lab.load.capacity import (
@@ -39,7 +39,6 @@ def _exact(capacity_rps: float, beyond: Outcome = "missed") -> Endpoint:
     return lambda rate_rps: "held" if rate_rps <= capacity_rps else beyond
 
 
-@settings(deadline=None)
 @given(
     capacity_rps=st.floats(0.5, 50_000.0),
     start_rps=st.floats(1.0, 1_000.0),
@@ -66,7 +65,6 @@ def test_an_exact_endpoints_capacity_is_found_within_the_precision(
     assert probes[-1] == Probe(done.rate_rps, "held", None, is_confirmation=True)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(["held", "missed", "undecided", "saturated", "generator"]),

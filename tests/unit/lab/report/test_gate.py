@@ -6,7 +6,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.core import limits
@@ -125,7 +125,6 @@ def test_a_run_that_nothing_answered_fails_without_an_objective() -> None:
     assert not checks.is_passed(summary)
 
 
-@settings(deadline=None)
 @given(text=st.text(st.characters(), max_size=80))
 def test_whatever_an_endpoint_says_the_files_stay_whole(*, text: str) -> None:
     """One control character in a model's message must not cost the pipeline its result."""

@@ -1,7 +1,7 @@
 """Conditions and ranges."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.cloud.foundation.s3 import conditions
@@ -90,7 +90,6 @@ def test_a_range_outside_is_refused(header: str, size: int) -> None:
         conditions.range_of(header, size)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 20))
 def test_a_range_is_what_slicing_gives(first: int, last: int, size: int) -> None:
     """The oracle is Python's own slice."""

@@ -4,7 +4,7 @@ import itertools
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.cloud.foundation.s3 import crc
@@ -37,7 +37,6 @@ def test_the_check_values_are_those_of_the_catalogue(polynomial: Polynomial, val
     assert computed(polynomial, b"123456789") == value
 
 
-@settings(deadline=None)
 @given(
     st.binary(min_size=1, max_size=64),
     st.integers(0, 5 * crc._ROW_BYTES),
@@ -61,7 +60,6 @@ def test_rows_give_what_bits_give(polynomial: Polynomial, size: int) -> None:
     assert computed(polynomial, data) == by_definition(polynomial, data)
 
 
-@settings(deadline=None)
 @given(st.sampled_from([CRC32, CRC32C, CRC64NVME]), st.binary(), st.binary())
 def test_two_crcs_join_into_that_of_both_messages(
     polynomial: Polynomial, first: bytes, second: bytes

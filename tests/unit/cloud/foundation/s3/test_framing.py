@@ -1,7 +1,7 @@
 """The aws-chunked framing, against AWS's own worked examples."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.aws import sigv4
@@ -82,7 +82,6 @@ def test_a_left_out_trailer_signature_is_refused() -> None:
         unframed(body, signer(TRAILER_SEED))
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.binary(min_size=1, max_size=40), max_size=5),
     st.dictionaries(st.from_regex(r"x-[a-z]{1,5}", fullmatch=True), st.just("AA=="), max_size=2),

@@ -4,7 +4,7 @@ import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.cloud.foundation.s3.listing import Seek, after, beyond, page_of
@@ -48,7 +48,6 @@ PREFIXES = st.text("ab/é", max_size=3)
 DELIMITERS = st.sampled_from(["", "/", "a", "b/"])
 
 
-@settings(deadline=None)
 @given(KEYS, PREFIXES, DELIMITERS, st.integers(1, 7))
 def test_pages_put_together_are_the_whole_listing(
     keys: set[str], prefix: str, delimiter: str, limit: int
@@ -70,7 +69,6 @@ def test_pages_put_together_are_the_whole_listing(
     assert told == naive(keys, prefix, delimiter)
 
 
-@settings(deadline=None)
 @given(KEYS, PREFIXES, DELIMITERS, st.integers(1, 7))
 def test_markers_lead_through_the_whole_listing_too(
     keys: set[str], prefix: str, delimiter: str, limit: int
@@ -112,7 +110,6 @@ def test_a_common_prefix_costs_one_seek_however_many_keys_it_has() -> None:
     assert seeks == [b"", b"logs0", b"z\0"]
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1), st.text())
 def test_nothing_with_a_prefix_lies_beyond_it(prefix: str, rest: str) -> None:
     """A page that jumps over a common prefix must not jump over its neighbour or into it."""

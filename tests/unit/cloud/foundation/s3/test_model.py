@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -137,8 +137,6 @@ def test_the_store_holds_what_a_dictionary_would(shared_s3: Any) -> None:
         settings=settings(
             max_examples=25,
             stateful_step_count=20,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow],
         ),
     )
 
