@@ -16,16 +16,17 @@ Nothing here reads a clock, a file or a metric, so that one code decides live, w
     clairvoyant what somebody who knew the trace would have run
 
 A live loop drives a decider like this; everything it keeps between two rounds is in the alarms, in
-`decider.memory` and in `seen_s`:
+`decider.memory` and in an agenda:
 
     policy = TrackingPolicy("follow", "SageMakerVariantInvocationsPerInstance", target=70)
     high, low = Alarm(policy.high_rule(resource, uuid_a)), Alarm(policy.low_rule(resource, uuid_b))
     decider = Decider(Bounds(1, 4), [Tracked(policy, high, low)])
+    agenda = Agenda(actions, now_s)
 
     every few seconds, with the time as a value:
         for alarm in alarms of which a period has ended, by now_s - late_s:
             alarm.look(its beginning, the statistic of each period of the range, or None)
-        for due_s, action in schedule.due(actions, seen_s, now_s):
+        for due_s, action in agenda.take(now_s):
             carry out decider.rebound(now_s, desired, the action's bounds), unless suspended
         if an alarm was looked at:
             found = decider.decide(now_s, desired, is_scalable=the endpoint is InService)

@@ -8,8 +8,9 @@ first time (EventBridge Scheduler's page on time zones).
 """
 
 import calendar
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -130,19 +131,38 @@ class ScheduledAction:
         return found
 
 
-def due(
-    actions: Sequence[ScheduledAction], after_s: float, until_s: float
-) -> list[tuple[float, ScheduledAction]]:
-    """Return which actions fell due after a moment and up to another, each once, in order.
+class Agenda:
+    """Scheduled actions, and when each falls due next after a moment.
 
-    Once: an action that came due several times while nobody looked would set the same bounds again.
+    A time is worked out when the one before it has come, not at every look: that takes a hundred
+    times as long as to see that nothing is due.
     """
-    found = []
-    for action in actions:
-        at_s = action.next_s(after_s)
-        if at_s is not None and at_s <= until_s:
-            found.append((at_s, action))
-    return sorted(found, key=lambda pair: pair[0])
+
+    def __init__(self, actions: Iterable[ScheduledAction], after_s: float) -> None:
+        times = [(action.next_s(after_s), action) for action in actions]
+        self._next = [(at_s, action) for at_s, action in times if at_s is not None]
+        self._earliest_s = self._find_earliest_s()
+
+    def take(self, until_s: float) -> list[tuple[float, ScheduledAction]]:
+        """Return which actions fell due up to a moment and when, in order, and go on to the next.
+
+        Each once: an action that came due several times while nobody looked would set the same
+        bounds again.
+        """
+        if until_s < self._earliest_s:
+            return []
+        found = [pair for pair in self._next if pair[0] <= until_s]
+        later = [pair for pair in self._next if pair[0] > until_s]
+        for _, action in found:
+            at_s = action.next_s(until_s)
+            if at_s is not None:
+                later.append((at_s, action))
+        self._next = later
+        self._earliest_s = self._find_earliest_s()
+        return sorted(found, key=lambda pair: pair[0])
+
+    def _find_earliest_s(self) -> float:
+        return min((at_s for at_s, _ in self._next), default=math.inf)
 
 
 def parse(text: str, zone: str = "UTC", *, from_s: float = 0.0) -> Schedule:

@@ -10,11 +10,10 @@ from random import Random
 
 import numpy as np
 
-from windtunnel.autoscaling import schedule
 from windtunnel.autoscaling.alarm import Alarm, State
 from windtunnel.autoscaling.circumstances import Circumstances
 from windtunnel.autoscaling.decider import Bounds, Decider, Decision, Held, Stepped, Tracked
-from windtunnel.autoscaling.schedule import ScheduledAction
+from windtunnel.autoscaling.schedule import Agenda, ScheduledAction
 from windtunnel.autoscaling.signals import signal_of
 from windtunnel.autoscaling.timeline import (
     Change,
@@ -57,7 +56,7 @@ class _Run:
         self.ahead: deque[tuple[float, int]] = deque()
         self.transitions: list[Transition] = []
         self.not_scaled: list[NotScaled] = []
-        self.scheduled_s = demand.start_s
+        self.agenda = Agenda(setup.actions, demand.start_s)
         # Bounds were set while nothing could be changed.
         self.is_owed = False
 
@@ -123,11 +122,10 @@ class _Run:
 
     def _schedule(self, now_s: float) -> None:
         """Set the bounds of the actions that fell due, and make what change they call for."""
-        for due_s, action in schedule.due(self.setup.actions, self.scheduled_s, now_s):
+        for due_s, action in self.agenda.take(now_s):
             if self.decider.suspension.scheduled:
                 continue
             self._rebound(due_s, action)
-        self.scheduled_s = now_s
         if self.is_owed and self.pending is None:
             self.is_owed = False
             late = self.decider.rebound(now_s, self.desired, self.decider.bounds)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from windtunnel.autoscaling.schedule import (
+    Agenda,
     InvalidScheduleError,
     ScheduledAction,
-    due,
     parse,
 )
 
@@ -129,13 +129,20 @@ def test_an_action_that_came_due_often_is_done_once_and_all_in_order() -> None:
     """After a sleep, the last bounds of the day hold, set once each."""
     early = ScheduledAction("early", parse("cron(0/10 6 * * ? *)"), 2)
     late = ScheduledAction("late", parse("at(2024-03-01T06:05:00)"), 3)
-    found = due([late, early], _s("2024-03-01T05:00"), _s("2024-03-01T07:00"))
+    agenda = Agenda([late, early], _s("2024-03-01T05:00"))
+    assert agenda.take(_s("2024-03-01T05:59")) == []
+    found = agenda.take(_s("2024-03-01T07:00"))
 
     assert [(each.name, at_s) for at_s, each in found] == [
         ("early", _s("2024-03-01T06:00")),
         ("late", _s("2024-03-01T06:05")),
     ]
-    assert due([late, early], _s("2024-03-01T07:00"), _s("2024-03-01T08:00")) == []
+    assert agenda.take(_s("2024-03-01T08:00")) == []
+    # A clock that was set back makes none of them due once more.
+    assert agenda.take(_s("2024-03-01T06:30")) == []
+    assert [(each.name, at_s) for at_s, each in agenda.take(_s("2024-03-02T06:30"))] == [
+        ("early", _s("2024-03-02T06:00"))
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from windtunnel.autoscaling.alarm import Alarm
 from windtunnel.autoscaling.decider import Decider, Stepped, Tracked
-from windtunnel.autoscaling.schedule import Rate, ScheduledAction
+from windtunnel.autoscaling.schedule import Agenda, Rate, ScheduledAction
 from windtunnel.cloud.autoscaling import owned, requests
 from windtunnel.cloud.autoscaling.book import Book
 from windtunnel.cloud.autoscaling.records import Action, Policy, Target
@@ -24,11 +24,11 @@ class Assembly:
 
     decider: Decider
     alarm_names: frozenset[str]
-    actions: tuple[ScheduledAction, ...]
+    agenda: Agenda
 
 
-def assembled(book: Book, tempo: Tempo) -> dict[str, Assembly]:
-    """Return an assembly for each target."""
+def assembled(book: Book, tempo: Tempo, seen_s: float) -> dict[str, Assembly]:
+    """Return an assembly for each target; schedules were seen to until `seen_s`."""
     policies: Mapping[str, list[Policy]] = defaultdict(list)
     for policy in book.policies.all():
         policies[policy.resource_id].append(policy)
@@ -47,6 +47,7 @@ def assembled(book: Book, tempo: Tempo) -> dict[str, Assembly]:
             by_action,
             book.alarms,
             tempo,
+            seen_s,
         )
         for target in book.targets.all()
     }
@@ -59,6 +60,7 @@ def _assembly(
     by_action: Mapping[str, list[str]],
     alarms: Alarms,
     tempo: Tempo,
+    seen_s: float,
 ) -> Assembly:
     tracked, stepped = [], []
     sets_off: set[str] = set()
@@ -75,7 +77,8 @@ def _assembly(
                     sets_off.add(name)
                     stepped.append(Stepped(steps, alarm))
     decider = Decider(target.bounds, tracked, stepped, target.suspension, target.remembered())
-    return Assembly(decider, frozenset(sets_off), tuple(scheduled(each, tempo) for each in actions))
+    agenda = Agenda((scheduled(each, tempo) for each in actions), seen_s)
+    return Assembly(decider, frozenset(sets_off), agenda)
 
 
 def _tracked(policy: Policy, resource_id: str, alarms: Alarms, lasts: float) -> Tracked:
@@ -96,7 +99,7 @@ def _played(name: str, alarms: Alarms) -> Alarm | None:
 
 
 def scheduled(action: Action, tempo: Tempo) -> ScheduledAction:
-    """Return a scheduled action as `schedule.due` takes it; a rate passes at this cloud's tempo."""
+    """Return a scheduled action as an agenda takes it; a rate passes at this cloud's tempo."""
     begin_s = action.created_s if action.start_s is None else action.start_s
     parsed = requests.parsed_schedule(action.schedule, action.timezone, from_s=begin_s)
     if isinstance(parsed, Rate):

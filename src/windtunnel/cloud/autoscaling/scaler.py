@@ -17,7 +17,6 @@ import logging
 from dataclasses import asdict, replace
 
 from windtunnel.autoscaling import activity as wording
-from windtunnel.autoscaling import schedule
 from windtunnel.autoscaling.activity import NotScaledReason
 from windtunnel.autoscaling.decider import Bounds, Decision, Held
 from windtunnel.autoscaling.schedule import ScheduledAction
@@ -75,7 +74,7 @@ class Scaler:
         """Put the deciders together again where records or alarms have changed."""
         versions = (self._book.version, self._book.alarms.version)
         if versions != self._versions:
-            self._assemblies = assembled(self._book, self._tempo)
+            self._assemblies = assembled(self._book, self._tempo, self._seen_s)
             self._held = {
                 resource_id: held
                 for resource_id, held in self._held.items()
@@ -164,11 +163,9 @@ class Scaler:
 
     async def _schedule(self, now_s: float) -> None:
         """Set the bounds of the actions that fell due."""
-        since_s, self._seen_s = self._seen_s, max(now_s, self._seen_s)
+        self._seen_s = max(now_s, self._seen_s)
         for resource_id, assembly in self._assemblies.items():
-            if not assembly.actions:
-                continue
-            for _, action in schedule.due(assembly.actions, since_s, now_s):
+            for _, action in assembly.agenda.take(now_s):
                 if not assembly.decider.suspension.scheduled:
                     await self._rebound(self._book.target(resource_id), action)
 

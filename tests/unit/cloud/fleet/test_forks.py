@@ -141,7 +141,7 @@ def test_a_start_cancelled_in_the_zygote_leaves_no_fork(play: Play) -> None:
 
     async def story(cloud: Cloud) -> None:
         await cloud.start(cloud.tensorflow())
-        for turns in range(0, 60):
+        for turns in range(60):
             starting = asyncio.create_task(cloud.start(cloud.tensorflow("sick")))
             for _ in range(turns):
                 await asyncio.sleep(0)
