@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 # a U-Net shall end within a minute.
 _LATENCY_BUDGET_S = 12.0
 _THROUGHPUT_S = 0.7
-_THROUGHPUT_ROUND_COUNT = 2
+_THROUGHPUT_ROUND_COUNT = 3
 BASELINE = "baseline"
 _BLOB = "model.blob"
 _PROFILED_RUN_COUNT = 9
@@ -129,8 +129,9 @@ def throughputs(
     for number, (name, streams, threads, engine) in enumerate(rounds):
         tell("measuring throughput", number / len(rounds))
         run = _runner(engine, source.signature, samples)
-        # Two callers a stream, so that one is there when the other is done.
-        rate = measure_throughput(run, 2 * streams, effort * _THROUGHPUT_S)
+        # Two callers a core, so that one is there when the other is done: as many for a single
+        # stream, on which they wait for each other as requests to an endpoint would.
+        rate = measure_throughput(run, 2 * cores, effort * _THROUGHPUT_S)
         rates.setdefault((name, streams, threads), []).append(rate)
     found: dict[str, list[Setting]] = {}
     for (name, streams, threads), values in rates.items():
