@@ -120,7 +120,10 @@ def latency_over_time(view: RunView) -> tuple[str, Figure]:
         }
     else:
         trace = _heat(due_s, latency_ms)
-    return findings.latency_over_time(view), {"data": [trace], "layout": layout}
+    title = findings.latency_over_time(
+        view.good_due_s, view.good_latency_s, view.start_s, view.end_s
+    )
+    return title, {"data": [trace], "layout": layout}
 
 
 def _heat(due_s: Floats, latency_ms: Floats) -> Figure:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from windtunnel.lab.comparison import Change
+from windtunnel.lab.measurement import Floats
 from windtunnel.lab.quantities import (
     format_change,
     format_duration,
@@ -18,6 +19,11 @@ from windtunnel.lab.summary import driven_by, percentile
 
 # A median that moves by less than this between the first and the last third is called steady.
 _STEADY = 0.1
+# A part of a run whose median is so many times that of its ends is worth mentioning. Of parts there
+# are as many as an eye tells apart in the plot, each with enough requests for a median.
+_PEAK = 2.0
+_PARTS_MAX = 24
+_PART_REQUESTS_MIN = 20
 # The knee of a curve of latency over rate: from here on p95 is called risen. A queue of chance
 # arrivals and services (M/M/1) is there at half of its capacity, one of even ones close to all.
 _KNEE = 2.0
@@ -87,20 +93,34 @@ def open_throughput(answered: Sequence[float], wanted_rps: float, waiting: int) 
     )
 
 
-def latency_over_time(view: RunView) -> str:
-    """Return whether latency moved while the load stayed the same."""
-    due_s, latency_s = view.good_due_s, view.good_latency_s
-    third_s = (view.end_s - view.start_s) / 3
-    first = latency_s[(due_s >= view.start_s) & (due_s < view.start_s + third_s)]
-    last = latency_s[(due_s >= view.end_s - third_s) & (due_s < view.end_s)]
+def latency_over_time(due_s: Floats, latency_s: Floats, start_s: float, end_s: float) -> str:
+    """Return whether latency moved between a start and an end, by when requests were due."""
+    counts = (due_s >= start_s) & (due_s < end_s)
+    due_s, latency_s = due_s[counts], latency_s[counts]
+    third_s = (end_s - start_s) / 3
+    first, last = latency_s[due_s < start_s + third_s], latency_s[due_s >= end_s - third_s]
     if not len(first) or not len(last):
         return "Latency over time"
     then, now = percentile(first, 0.5), percentile(last, 0.5)
-    if abs(now / then - 1) < _STEADY:
-        median = format_duration(percentile(view.latency_s, 0.5))
-        return f"Latency was steady, {median} in the median from first to last"
-    verb = "rose" if now > then else "fell"
-    return f"Median latency {verb} from {format_duration(then)} to {format_duration(now)}"
+    peak = _peak(due_s, latency_s)
+    has_peak = peak > _PEAK * max(then, now)
+    between = f", and up to {format_duration(peak)} in between" if has_peak else ""
+    if abs(now / then - 1) >= _STEADY:
+        verb = "rose" if now > then else "fell"
+        return (
+            f"Median latency {verb} from {format_duration(then)} to {format_duration(now)}{between}"
+        )
+    if has_peak:
+        return f"Median latency was {format_duration(now)} at first and at last{between}"
+    median = format_duration(percentile(latency_s, 0.5))
+    return f"Latency was steady, {median} in the median from first to last"
+
+
+def _peak(due_s: Floats, latency_s: Floats) -> float:
+    """Return the highest median of parts of a run with as many requests each."""
+    parts = max(1, min(_PARTS_MAX, len(latency_s) // _PART_REQUESTS_MIN))
+    ordered = latency_s[np.argsort(due_s, kind="stable")]
+    return max(percentile(part, 0.5) for part in np.array_split(ordered, parts))
 
 
 def distribution(view: RunView) -> str:

@@ -1,5 +1,6 @@
 """Sentences of the report."""
 
+import numpy as np
 import pytest
 
 from windtunnel.lab.report import findings
@@ -29,3 +30,31 @@ def test_payloads_are_told_apart_by_their_p95() -> None:
     slowest = [{"latency_s": {"p95": value}} for value in (0.2, 0.05, None)]
 
     assert findings.payloads(slowest) == "p95 of 3 payloads: 50 ms to 200 ms"
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "title"),
+    [
+        ([0.1] * 300, "Latency was steady, 100 ms in the median from first to last"),
+        ([0.1] * 150 + [0.2] * 150, "Median latency rose from 100 ms to 200 ms"),
+        (
+            [0.1] * 130 + [1.5] * 40 + [0.1] * 130,
+            "Median latency was 100 ms at first and at last, and up to 1.5 s in between",
+        ),
+        (
+            [0.2] * 120 + [1.5] * 60 + [0.1] * 120,
+            "Median latency fell from 200 ms to 100 ms, and up to 1.5 s in between",
+        ),
+        ([0.1], "Latency over time"),
+    ],
+    ids=["steady", "risen", "peak", "fallen-after-a-peak", "one-request"],
+)
+def test_a_peak_between_two_calm_ends_is_no_steady_latency(
+    latency_s: list[float], title: str
+) -> None:
+    """The scene of a scale-out begins and ends well; what users bore is in the middle."""
+    due_s = np.arange(len(latency_s), dtype=float) * 0.1
+
+    found = findings.latency_over_time(due_s, np.array(latency_s), 0.0, 0.1 * len(latency_s))
+
+    assert found == title
