@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from windtunnel.lab.simulation.result import Simulated
 
 _SHOWN = 10
+# Often enough to be seen to go on; `windtunnel load` speaks as often.
+_TOLD_EVERY_S = 5.0
 
 
 def simulate(
@@ -151,7 +153,7 @@ def _simulate(
         objective=variations.objective,
         instance_type=around.instance_type,
         processes=variations.processes,
-        on_done=_tell,
+        on_done=_Told(),
     )
     for warning in simulated.warnings:
         typer.echo(f"warning   {warning}", err=True)
@@ -180,10 +182,22 @@ def policies_of(
     return [replace(each, setup=replace(each.setup, initial=found.initial)) for each in asked]
 
 
-def _tell(done: int, of: int) -> None:
-    """Say every hundredth policy; a handful needs no saying."""
-    if done % 100 == 0:
-        typer.echo(f"played    {done:,} of {of:,} policies", err=True)
+class _Told:
+    """Says how many policies are played and what time is left, every few seconds."""
+
+    def __init__(self) -> None:
+        self._begin_s = self._said_s = time.monotonic()
+
+    def __call__(self, done: int, of: int) -> None:
+        from windtunnel.lab.quantities import format_duration
+
+        now_s = time.monotonic()
+        if now_s < self._said_s + _TOLD_EVERY_S or done == of:
+            return
+        self._said_s = now_s
+        left_s = (now_s - self._begin_s) / done * (of - done)
+        left = format_duration(max(1.0, round(left_s)))
+        typer.echo(f"played    {done:,} of {of:,} policies, {left} left", err=True)
 
 
 def _resource(endpoint: str | None) -> str | None:
@@ -221,6 +235,8 @@ def _lines(simulated: "Simulated") -> list[str]:
     found = simulated.recommendation
     if found is not None:
         lines.append(f"choice    {_choice(simulated)}")
+    if (safer := result.safer(simulated)) is not None:
+        lines.append(f"safer     {safer}")
     stick = simulated.yardstick
     days = " on the days that chose nothing" if stick.is_held_out else ""
     name = simulated.asked[simulated.shown].setup.name

@@ -13,6 +13,7 @@ from windtunnel.lab.quantities import (
 from windtunnel.lab.report.markup import Html, Plots, join, table, tag
 from windtunnel.lab.report.page import document
 from windtunnel.lab.simulation import figures, result
+from windtunnel.lab.simulation.recommendation import Objective, Recommendation
 from windtunnel.lab.simulation.result import Simulated
 
 # Of a sweep; the rest is in result.json.
@@ -53,12 +54,18 @@ def _chips(simulated: Simulated) -> Html:
     chips.append(tag("li", f"capacity {simulated.capacity.fidelity}", cls="chip"))
     found, objective = simulated.recommendation, simulated.objective
     if found is not None and objective is not None:
-        good = found.index is not None
-        words = f"{objective.text} {'kept' if good else 'kept by none'}"
-        chips.append(tag("li", words, cls=f"chip {'good' if good else 'bad'}"))
+        chips.append(_chip(found, objective))
     ratio = f"{simulated.yardstick.ratio:.2f} x a clairvoyant's hours at equal misses"
     chips.append(tag("li", ratio, cls="chip"))
     return tag("ul", *chips, cls="chips")
+
+
+def _chip(found: Recommendation, objective: Objective) -> Html:
+    if found.index is None:
+        return tag("li", f"{objective.text} kept by none", cls="chip bad")
+    if found.holds is False:
+        return tag("li", f"{objective.text} not kept on other days", cls="chip warn")
+    return tag("li", f"{objective.text} kept", cls="chip good")
 
 
 def _notes(simulated: Simulated) -> Html:
@@ -107,7 +114,7 @@ def _policies(simulated: Simulated) -> Html:
             tag("th", name, cls="number")
             for name in (
                 *("instance-hours", "cost", "over capacity", "in violation"),
-                *("most instances", "changes", "over, held-out days"),
+                *("instances", "changes", "on other days"),
             )
         ),
     ]
@@ -119,14 +126,21 @@ def _policies(simulated: Simulated) -> Html:
     more = len(order) - len(rows)
     tail = tag("p", f"And {more:,} more in result.json.", cls="kind") if more else ""
     found = simulated.recommendation
-    why = "" if found is None else tag("p", f"Recommended: {found.sentence}.", cls="kind")
-    return tag("section", tag("h2", "Policies"), why, table(head, rows), tail, cls="card")
+    words = [
+        "Cost beside that of the first file's policy, where no price is known; instances at most."
+    ]
+    if found is not None:
+        words.insert(0, f"Recommended: {found.sentence}.")
+    if (safer := result.safer(simulated)) is not None:
+        words.insert(1, f"Safer: {safer}.")
+    why = [tag("p", each, cls="kind") for each in words]
+    return tag("section", tag("h2", "Policies"), *why, table(head, rows), tail, cls="card")
 
 
 def _cells(found: Outcome, simulated: Simulated) -> Iterable[Html]:
     usd = simulated.rate.usd(found.instance_hours)
     first = simulated.played[0].whole.instance_hours
-    relative = f"{found.instance_hours / first:.3g} x the first" if first else ""
+    relative = f"{found.instance_hours / first:.3g} x" if first else ""
     yield _number(f"{found.instance_hours:,.5g}")
     yield _number(relative if usd is None else format_usd(round(usd, 2)))
     yield _number(format_percent(found.share_over))

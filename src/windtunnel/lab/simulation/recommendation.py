@@ -51,6 +51,10 @@ class Recommendation:
     index: int | None
     kept: int
     sentence: str
+    # Whether it keeps the objective on the days that did not choose it, where there are such.
+    holds: bool | None = None
+    # Where it does not: the cheapest that keeps it there, too.
+    safer: int | None = None
 
 
 def parse_objective(text: str) -> Objective:
@@ -85,12 +89,25 @@ def recommend(played: Sequence[Played], objective: Objective) -> Recommendation:
     best = min(keep, key=lambda i: (played[i].fitted.instance_hours, played[i].fitted.over))
     sentence = f"the cheapest of the {len(keep):,} of {len(played):,} that keep {objective.text}"
     rest = played[best].rest
-    if rest is not None:
-        held = "and so it does" if objective.is_kept(rest) else "but it does not"
-        sentence += (
-            f" on the days that chose it, {held} on the others: {format_percent(rest.share_over)}"
-        )
-    return Recommendation(best, len(keep), sentence)
+    if rest is None:
+        return Recommendation(best, len(keep), sentence)
+    holds = objective.is_kept(rest)
+    held = "and so it does" if holds else "but it does not"
+    sentence += (
+        f" on the days that chose it, {held} on the others: {format_percent(rest.share_over)}"
+    )
+    safer = None if holds else _safer(keep, played, objective)
+    return Recommendation(best, len(keep), sentence, holds, safer)
+
+
+def _safer(keep: Sequence[int], played: Sequence[Played], objective: Objective) -> int | None:
+    """Return the cheapest of those that keep the objective on both parts of the trace."""
+    both = []
+    for index in keep:
+        rest = played[index].rest
+        if rest is not None and objective.is_kept(rest):
+            both.append(index)
+    return min(both, key=lambda index: played[index].whole.instance_hours, default=None)
 
 
 def measure(

@@ -105,23 +105,42 @@ def record(simulated: Simulated) -> dict[str, Any]:
             "objective": simulated.objective.text,
             "policy": simulated.recommendation.index,
             "sentence": simulated.recommendation.sentence,
+            "holds": simulated.recommendation.holds,
+            "safer": simulated.recommendation.safer,
         }
     return found
 
 
 def order(simulated: Simulated) -> list[int]:
-    """Return the policies' places as they are listed: the shown one, the files', the others.
+    """Return the policies' places as they are listed: the shown, the files', a safer, the others.
 
     The others by what they cost, those first that keep the objective, where there is one.
     """
+    choice = simulated.recommendation
+    safer = None if choice is None else choice.safer
 
-    def rank(at: int) -> tuple[bool, bool, bool, float]:
+    def rank(at: int) -> tuple[bool, bool, bool, bool, float]:
         played, objective = simulated.played[at], simulated.objective
         is_kept = objective is None or objective.is_kept(played.fitted)
         is_asked = at < simulated.asked_count
-        return (at != simulated.shown, not is_asked, not is_kept, played.whole.instance_hours)
+        hours = played.whole.instance_hours
+        return (at != simulated.shown, not is_asked, at != safer, not is_kept, hours)
 
     return sorted(range(len(simulated.asked)), key=rank)
+
+
+def safer(simulated: Simulated) -> str | None:
+    """Return what keeps the objective on all days, where the recommended policy does not."""
+    choice, objective = simulated.recommendation, simulated.objective
+    if choice is None or objective is None or choice.holds is not False:
+        return None
+    if choice.safer is None:
+        return f"none keeps {objective.text} on the other days as well"
+    hours = simulated.played[choice.safer].whole.instance_hours
+    return (
+        f"{simulated.asked[choice.safer].setup.name}: the cheapest that keeps {objective.text} on "
+        f"all days, for {hours:,.5g} instance-hours"
+    )
 
 
 def outcome(found: Outcome) -> dict[str, Any]:
