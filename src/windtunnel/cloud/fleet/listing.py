@@ -11,14 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_plus
 
-from windtunnel.cloud.fleet.model_data import (
-    ArchiveLimits,
-    Contents,
-    Member,
-    ModelDataError,
-    Path,
-    key_name,
-)
+from windtunnel.cloud.fleet.model_data import ModelDataError, key_name
+from windtunnel.core.archive.contents import ArchiveLimits, Contents, Member, Path
 
 _NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 

@@ -6,8 +6,8 @@ A folder is named by the digest of its archive. Only what no instance uses may g
 
 from pathlib import Path
 
-from windtunnel.cloud.fleet import unpack
 from windtunnel.cloud.fleet.fetch import INCOMING_PREFIX
+from windtunnel.core.archive import unpack
 
 
 def prune(models: Path, bytes_max: int) -> None:

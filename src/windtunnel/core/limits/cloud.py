@@ -267,7 +267,7 @@ COMMAND_BYTES = 64 * MIB
 # Of the machine's memory this much is never given to instances. Guess.
 MEMORY_RESERVE_BYTES = 512 * MIB
 
-# --- Archives, `cloud/fleet/model_data.py` ----------------------------------------------------
+# --- Archives, `core/archive` -----------------------------------------------------------------
 # A model.tar.gz may unpack to this much: the free disk of an ml.*'s default 30 GB volume is the
 # real bound on AWS; 8 GiB fits a laptop. Guess.
 ARCHIVE_UNPACKED_BYTES_MAX = 8 * GIB

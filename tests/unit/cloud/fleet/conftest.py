@@ -1,11 +1,8 @@
-"""Archives, kind and evil, and an S3 that serves them on a Unix socket."""
+"""Archives, and an S3 that serves them on a Unix socket."""
 
 import asyncio
-import gzip
 import http.server
-import io
 import socketserver
-import tarfile
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -14,41 +11,11 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
 import pytest
+from tests.archives import Archives
 from tests.unit.cloud.fleet.played import LOOPS, SERVER, Cloud, Play, Story, opened
 
 from windtunnel.core import limits
 from windtunnel.core.home import Home
-
-
-class Archives:
-    """Makes archives, member by member, so that they may be as evil as a test needs."""
-
-    @staticmethod
-    def entry(
-        name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int = 0o644
-    ) -> tarfile.TarInfo:
-        """Return a header of a tar."""
-        header = tarfile.TarInfo(name)
-        header.type = kind
-        header.linkname = link
-        header.mode = mode
-        return header
-
-    @staticmethod
-    def tar(*members: tuple[tarfile.TarInfo, bytes], tar_format: int = tarfile.PAX_FORMAT) -> bytes:
-        """Return a tar of the given headers and contents."""
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w", format=tar_format) as archive:
-            for header, content in members:
-                if header.isreg():
-                    header.size = len(content)
-                archive.addfile(header, io.BytesIO(content))
-        return buffer.getvalue()
-
-    def tar_gz(self, files: dict[str, bytes]) -> bytes:
-        """Return a tar.gz of plain files."""
-        members = [(self.entry(name), content) for name, content in files.items()]
-        return gzip.compress(self.tar(*members), mtime=0)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from windtunnel.cloud.fleet import unpack
+from windtunnel.core.archive import unpack
 
 pytestmark = pytest.mark.slow
 

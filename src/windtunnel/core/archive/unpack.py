@@ -1,6 +1,6 @@
-"""Unpack one model.tar.gz from a stream into a folder, or say what is wrong with it.
+"""Unpack one .tar.gz from a stream into a folder, or say what is wrong with it.
 
-Every member passes `model_data.Contents` first. Python's own extraction filters are not relied on:
+Every member passes `contents.Contents` first. Python's own extraction filters are not relied on:
 they came with 3.11.4, Debian 12 has 3.11.2, and holes were found in them later. What is written is
 read-only, since instances of any endpoint share it.
 """
@@ -13,15 +13,15 @@ import zlib
 from pathlib import Path
 from typing import IO
 
-from windtunnel.cloud.fleet.model_data import (
+from windtunnel.core import limits
+from windtunnel.core.archive.contents import (
+    ArchiveError,
     ArchiveLimits,
     Contents,
     Kind,
     Member,
-    ModelDataError,
     split_name,
 )
-from windtunnel.core import limits
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -71,7 +71,7 @@ class _Unpacked:
         piece = self._stream.read(size)
         self._count_bytes += len(piece)
         if self._count_bytes > self._bytes_max:
-            raise ModelDataError(f"it unpacks to more than {self._bytes_max:,} bytes")
+            raise ArchiveError(f"it unpacks to more than {self._bytes_max:,} bytes")
         return piece
 
     def drain(self) -> None:
@@ -83,7 +83,7 @@ class _Unpacked:
 def unpack(stream: IO[bytes], into: Path, archive_limits: ArchiveLimits) -> Contents:
     """Unpack a stream of a tar.gz into an empty folder; return what it held.
 
-    Raises `ModelDataError` for every archive that is not whole and harmless; what was written
+    Raises `ArchiveError` for every archive that is not whole and harmless; what was written
     until then is the caller's to remove.
     """
     try:
@@ -100,14 +100,14 @@ def unpack(stream: IO[bytes], into: Path, archive_limits: ArchiveLimits) -> Cont
                 contents = _write_members(archive, into, archive_limits)
             bounded.drain()
     except (EOFError, zlib.error) as error:
-        raise ModelDataError(f"it is cut off or damaged ({error})") from error
+        raise ArchiveError(f"it is cut off or damaged ({error})") from error
     except (gzip.BadGzipFile, tarfile.TarError) as error:
-        raise ModelDataError(f"it is damaged, or not a tar.gz ({error})") from error
+        raise ArchiveError(f"it is damaged, or not a tar.gz ({error})") from error
     except (ValueError, ArithmeticError, LookupError, RecursionError) as error:
         # What tarfile lets slip for headers made to confuse it.
-        raise ModelDataError(f"a header in it is damaged ({type(error).__name__})") from error
+        raise ArchiveError(f"a header in it is damaged ({type(error).__name__})") from error
     if not contents.files:
-        raise ModelDataError("it holds no file")
+        raise ArchiveError("it holds no file")
     return contents
 
 
@@ -184,11 +184,11 @@ def remove(folder: Path) -> None:
 def check_kind(first: bytes) -> None:
     """Refuse what its first block shows to be no gzip, with the name of what it is."""
     if not first:
-        raise ModelDataError("it is empty")
+        raise ArchiveError("it is empty")
     if first.startswith(_GZIP_MAGIC):
         return
     if first[_TAR_MAGIC_OFFSET:].startswith(_TAR_MAGIC):
-        raise ModelDataError("it is a tar, but not gzipped (make it with `tar czf`)")
+        raise ArchiveError("it is a tar, but not gzipped (make it with `tar czf`)")
     if first.startswith(_ZIP_MAGIC):
-        raise ModelDataError("it is a zip, not a tar.gz (make it with `tar czf`)")
-    raise ModelDataError("it is not a tar.gz")
+        raise ArchiveError("it is a zip, not a tar.gz (make it with `tar czf`)")
+    raise ArchiveError("it is not a tar.gz")
