@@ -7,8 +7,10 @@ asks `decide`, carries a decision out and says so with `fulfilled`.
 Rules, from Application Auto Scaling's pages on target tracking and step scaling unless said:
 - Out if any policy says so; in only if every tracking policy that may scale in agrees; the largest
   capacity wins in both directions. A step policy's scale-in does not wait for the others.
-- In a scale-out's cooldown what it added counts: the wanted capacity is worked out from the one
-  before it, and only if that is more than there is now, capacity grows again.
+- In a scale-out's cooldown only a larger one goes through, and what the first added is part of it.
+  For a step policy: from the capacity before the first, the step leads to more than there is now.
+  For a tracking policy: it adds more to the capacity that its data point was measured on than the
+  first did. (The page has the sentence for both, and an example for steps only.)
 - A scale-in waits for the last one's cooldown; a scale-out does not, and ends it.
 - Cooldowns begin when a change is complete. A clock set forward ends them, one set back, too: an
   endpoint must not wait a day because of one.
@@ -253,27 +255,28 @@ class Decider:
         if value is None:
             held.append(Held("its newest period has no data point", cause))
             return None
-        in_cooldown = self.memory.is_out_cooling(now_s)
-        counted = self._counted(each.high, capacity, in_cooldown=in_cooldown)
+        counted = self._counted(each.high, capacity)
         wanted = wanted_capacity(counted, value, policy.target)
-        if wanted <= capacity:
-            if in_cooldown:
-                held.append(Held(f"scale-out cooldown, and {wanted} would not be more", cause))
-            else:
-                reason = NotScaledReason("AlreadyAtDesiredCapacity", capacity=capacity)
-                held.append(Held(f"{counted} x {value:g} / {policy.target:g}", cause, reason))
-            return None
         why = f"{counted} x {value:g} / {policy.target:g} asks for {wanted}"
+        if self.memory.is_out_cooling(now_s) and self.memory.previous is not None:
+            added = capacity - self.memory.previous
+            if wanted <= capacity or wanted - counted <= added:
+                held.append(Held(f"scale-out cooldown of {added:+d}, and {why}", cause))
+                return None
+        if wanted <= capacity:
+            reason = NotScaledReason("AlreadyAtDesiredCapacity", capacity=capacity)
+            held.append(Held(why, cause, reason))
+            return None
         return _Proposal(wanted, policy.name, each.high, policy.out_cooldown_s, why)
 
-    def _counted(self, alarm: Alarm, capacity: int, *, in_cooldown: bool) -> int:
+    def _counted(self, alarm: Alarm, capacity: int) -> int:
         """Return the capacity that an alarm's newest data point is held against."""
         memory = self.memory
         if memory.previous is None:
             return capacity
         assert alarm.period is not None, "an alarm that is in ALARM has seen a period"
         is_before = alarm.period * alarm.rule.period_s < memory.fulfilled_s
-        return memory.previous if in_cooldown or is_before else capacity
+        return memory.previous if is_before else capacity
 
     def _tracked_in(self, capacity: int, held: list[Held]) -> _Proposal | None:
         """Return what all tracking policies that may scale in agree on, None where one does not."""
@@ -303,7 +306,7 @@ class Decider:
         if value is None or not low.has_real_breach:
             held.append(Held("missing data never scales in", cause))
             return None
-        counted = self._counted(low, capacity, in_cooldown=False)
+        counted = self._counted(low, capacity)
         wanted = wanted_capacity(counted, value, policy.target)
         if wanted >= capacity:
             code: NotScaledCode = (

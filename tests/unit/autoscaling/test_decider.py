@@ -147,24 +147,34 @@ def test_a_scale_in_that_would_come_back_is_not_made() -> None:
 
 
 def test_in_a_scale_outs_cooldown_only_a_larger_one_breaks_through() -> None:
-    """What was added counts: 2 instances grew to 4, and 25 of 10 asks 2 for 5."""
-    scene = Scene(Decider(Bounds(1, 9), [tracked(10)]), 2).play(18, times=3)
+    """2 instances grew to 4: two more wait for the cooldown's end, six more do not."""
+    scene = Scene(Decider(Bounds(1, 20), [tracked(10)]), 2).play(18, times=3)
     assert scene.capacity == 4
-    scene.play(18)
+    scene.play(14)
     assert scene.capacity == 4
-    assert "cooldown" in _held(scene.last).why
+    assert _held(scene.last).why == "scale-out cooldown of +2, and 4 x 14 / 10 asks for 6"
     scene.play(25)
-    assert scene.capacity == 5
+    assert scene.capacity == 10
 
-    assert _decision(scene.last).why == "2 x 25 / 10 asks for 5"
+    assert _decision(scene.last).why == "4 x 25 / 10 asks for 10"
+
+
+def test_in_a_cooldown_what_was_measured_on_the_old_fleet_is_held_against_it() -> None:
+    """One instance asked for 13 twice has 13; its next 200 of 10 ask for 20, not for 260."""
+    scene = Scene(Decider(Bounds(1, 99), [tracked(10)]), 1, start_up=4).play(130, times=6)
+    assert scene.capacity == 13
+    scene.play(200)
+
+    assert scene.capacity == 20
+    assert _decision(scene.last).why == "1 x 200 / 10 asks for 20"
 
 
 def test_after_the_cooldown_the_whole_fleet_counts() -> None:
-    """Four instances at 18 of 10 are too few, once they had their time."""
-    scene = Scene(Decider(Bounds(1, 9), [tracked(10)]), 2).play(18, times=8)
+    """Four instances at 14 of 10 are too few, once they had their time."""
+    scene = Scene(Decider(Bounds(1, 9), [tracked(10)]), 2).play(18, times=3).play(14, times=5)
     decisions = [each for each in scene.found if isinstance(each, Decision)]
 
-    assert [each.desired for each in decisions] == [4, 8]
+    assert [each.desired for each in decisions] == [4, 6]
     assert decisions[1].at_s - decisions[0].at_s == 300
 
 
@@ -177,16 +187,16 @@ def test_data_points_of_the_old_fleet_do_not_count_for_the_new_one() -> None:
     scene.play(130)
 
     assert scene.capacity == 13
-    assert _held(scene.last).why == "1 x 130 / 10"
+    assert _held(scene.last).why == "1 x 130 / 10 asks for 13"
 
 
 def test_cooldowns_begin_when_the_change_is_complete() -> None:
     """AWS: "after Application Auto Scaling successfully scales out"."""
     scene = Scene(Decider(Bounds(1, 99), [tracked(10, out_s=300)]), 1, start_up=4)
-    scene.play(20, times=30)
+    scene.play(40, times=7).play(15, times=30)
     decisions = [each for each in scene.found if isinstance(each, Decision)]
 
-    assert [each.desired for each in decisions[:2]] == [2, 4]
+    assert [each.desired for each in decisions[:2]] == [4, 6]
     assert decisions[1].at_s - decisions[0].at_s == 4 * 60 + 300
 
 
@@ -228,12 +238,12 @@ def test_a_clock_that_is_set_ends_a_cooldown(jump_s: float) -> None:
     scene = Scene(Decider(Bounds(1, 9), [tracked(10)]), 2).play(18, times=3)
     (each,) = scene.decider.tracked
     assert scene.capacity == 4
-    each.high.observe(scene.minute, 18)
+    each.high.observe(scene.minute, 14)
     held = scene.decider.decide(scene.now_s, 4)
     freed = scene.decider.decide(scene.now_s + jump_s, 4)
 
     assert "cooldown" in _held(held).why
-    assert _decision(freed).desired == 8
+    assert _decision(freed).desired == 6
 
 
 def test_any_policy_scales_out_and_the_largest_capacity_wins() -> None:
