@@ -116,5 +116,5 @@ def measure(
     """Hold an outcome over the trace from a period on against a clairvoyant's."""
     part = demand.part(begin, len(demand.counts))
     found = clairvoyant.plan(part, circumstances, bounds, outcome.over)
-    ratio = outcome.instance_hours / found.instance_hours if found.instance_hours else 1.0
-    return Yardstick(found.instance_hours, found.over, ratio, begin > 0)
+    ratio = outcome.instance_hours / found.least_hours if found.least_hours else 1.0
+    return Yardstick(found.least_hours, outcome.over, ratio, begin > 0)
