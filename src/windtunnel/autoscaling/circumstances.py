@@ -48,6 +48,10 @@ START_UP = Range(258.0, 525.0, "AWS's blog on container caching, 2026-06-16 (525
 REMOVAL = Range(60.0, 180.0, "guess: nothing is published on how long a removal takes")
 # Of a metric of 10 seconds; what CloudWatch itself takes to aggregate. Guess.
 HIGH_RESOLUTION_DELAY = Range(10.0, 20.0, "guess: nothing is published for metrics of 10 s")
+# The local cloud looks at an alarm half a second after its period, and goes round four times a
+# second; a change took 0.25 to 1.1 s under load (benchmarks/RESULTS.md, "Live auto scaling").
+LOCAL_METRIC_DELAY = Range(0.5, 0.75, "the local cloud, which looks half a second after a minute")
+LOCAL_CHANGE = Range(0.25, 1.1, "the local cloud: changes under load, benchmarks/RESULTS.md")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,5 +79,7 @@ class Circumstances:
     def __post_init__(self) -> None:
         if not 0 < self.capacity_rps < float("inf"):
             raise UsageError("The capacity of one instance must be more than 0 requests/s.")
+        if self.seed < 0:
+            raise UsageError(f"The seed {self.seed} is below 0.")
         if self.service_s is not None and not 0 < self.service_s < float("inf"):
             raise UsageError("The time a request takes must be more than 0.")

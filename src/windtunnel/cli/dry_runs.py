@@ -1,5 +1,6 @@
 """The options of `windtunnel simulate`: what is played, what is taken as given, what is varied."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -110,19 +111,28 @@ class Around:
         assert self.capacity_rps is not None
         return capacity.given(self.capacity_rps)
 
-    def circumstances(self, capacity: "Capacity") -> "Circumstances":
-        """Return what the simulation takes as given."""
+    def circumstances(self, capacity: "Capacity", *, is_instant: bool) -> "Circumstances":
+        """Return what the simulation takes as given: AWS's times, or a local cloud's."""
         from windtunnel.autoscaling import circumstances
         from windtunnel.lab.quantities import parse_duration
 
         service_s = capacity.service_s
         if self.service_time is not None:
             service_s = parse_duration(self.service_time, "service time")
+        delay, start_up, removal = (
+            (circumstances.METRIC_DELAY, circumstances.START_UP, circumstances.REMOVAL)
+            if not is_instant
+            else (
+                circumstances.LOCAL_METRIC_DELAY,
+                circumstances.LOCAL_CHANGE,
+                circumstances.LOCAL_CHANGE,
+            )
+        )
         return circumstances.Circumstances(
             capacity.rps,
-            _range(self.metric_delay, "--metric-delay", circumstances.METRIC_DELAY),
-            _range(self.start_up, "--start-up", circumstances.START_UP),
-            _range(self.removal, "--removal", circumstances.REMOVAL),
+            _range(self.metric_delay, "--metric-delay", delay),
+            _range(self.start_up, "--start-up", start_up),
+            _range(self.removal, "--removal", removal),
             service_s,
             self.seed,
         )
@@ -214,7 +224,7 @@ class Past:
         typer.Option(
             "--days",
             metavar="N",
-            help="How far back; CloudWatch keeps minutes for 15 days.",
+            help="How far back, at most; CloudWatch keeps minutes for 15 days.",
             rich_help_panel=_ENDPOINT,
         ),
     ] = 1.0
@@ -248,6 +258,8 @@ def _numbers(text: str, name: str) -> list[float]:
         found = [float(each) for each in text.split(",")]
     except ValueError:
         raise UsageError(f"{name} {text!r} is not a list of numbers: write 50,60,70.") from None
+    if "cooldown" in name and any(each != int(each) for each in found if math.isfinite(each)):
+        raise UsageError(f"{name} {text!r}: AWS takes cooldowns of whole seconds only.")
     least = 0 if "cooldown" in name else 1e-9
     if not all(least <= each < float("inf") for each in found):
         raise UsageError(f"{name} {text!r} has a value that makes no sense there.")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from windtunnel.lab.simulation.history import History
     from windtunnel.lab.simulation.policies import Asked
     from windtunnel.lab.simulation.result import Simulated
+    from windtunnel.lab.target import Target
 
 _SHOWN = 10
 # Often enough to be seen to go on; `windtunnel load` speaks as often.
@@ -127,7 +128,10 @@ def _simulate(
     from windtunnel.lab.simulation.play import play
 
     capacity = around.capacity()
-    circumstances = around.circumstances(capacity)
+    target = None if trace is not None else _source(where)
+    circumstances = around.circumstances(
+        capacity, is_instant=target is not None and target.is_instant
+    )
     resource_id = _resource(endpoint or past.from_endpoint)
     asked = [policies.read(path, *bounds, resource_id) for path in paths]
     found: History | None = None
@@ -135,10 +139,11 @@ def _simulate(
         name, read = str(trace), traces.read(trace)
     else:
         assert past.from_endpoint is not None
+        assert target is not None
         name = f"endpoint {past.from_endpoint}"
         variant = past.from_endpoint.partition("/")[2] or "AllTraffic"
         told = past.from_endpoint.partition("/")[0]
-        found = history.read(where.open(), told, variant, past.days, time.time())
+        found = history.read(target, told, variant, past.days, time.time())
         read = found.trace
         asked = policies_of(found, asked, name, bounds, resource_id)
     for note in read.notes:
@@ -159,8 +164,26 @@ def _simulate(
         typer.echo(f"warning   {warning}", err=True)
     if found is None or not past.verify:
         return simulated
-    predicted = [(each.decision.at_s, each.decision.desired) for each in simulated.timeline.changes]
-    return replace(simulated, verification=history.verify(predicted, found.activities))
+    predicted = [
+        history.Activity(each.decision.at_s, each.decision.desired, each.decision.is_out)
+        for each in simulated.timeline.changes
+    ]
+    demand = found.trace.demand
+    end_s = demand.start_s + len(demand.counts) * demand.period_s
+    verification = history.verify(predicted, found.activities, end_s)
+    return replace(simulated, verification=verification)
+
+
+def _source(where: Where) -> "Target":
+    """Return what an endpoint's past is asked of."""
+    target = where.open()
+    if target.warp != 1:
+        raise UsageError(
+            f"The cloud there runs at clock x{target.warp:g}: its policies go by minutes of "
+            f"{60 / target.warp:g} s, and CloudWatch has whole ones. Take the past of an endpoint "
+            "in a cloud without --warp."
+        )
+    return target
 
 
 def policies_of(

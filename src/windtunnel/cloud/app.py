@@ -179,7 +179,14 @@ async def opened(options: Options) -> AsyncIterator[str]:
         await scaling.open()
         url = f"http://{options.host}:{server.port}"
         home.write_record(
-            CloudRecord(url, os.getpid(), generation, float(options.tempo.factor), options.region)
+            CloudRecord(
+                url,
+                os.getpid(),
+                generation,
+                float(options.tempo.factor),
+                options.region,
+                options.pace.is_instant,
+            )
         )
         stack.callback(home.forget_record)
         yield url

@@ -43,6 +43,8 @@ class CloudRecord:
     generation: str
     warp: float
     region: str = "us-east-1"
+    # Whether it starts instances and shows metrics at once, not as slowly as AWS.
+    is_instant: bool = True
 
 
 class Home:

@@ -146,6 +146,12 @@ class Target:
         return 1.0 if record is None else record.warp
 
     @property
+    def is_instant(self) -> bool:
+        """Whether instances start and metrics show at once there, as in a local cloud."""
+        record = None if self.home is None else self.home.record()
+        return record is not None and record.is_instant
+
+    @property
     def renews_credentials(self) -> bool:
         """Whether boto3 gets new credentials by itself before these expire."""
         return isinstance(self.session.get_credentials(), RefreshableCredentials)

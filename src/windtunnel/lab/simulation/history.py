@@ -33,10 +33,17 @@ _FAILED = frozenset({"Failed", "Unfulfilled"})
 
 @dataclass(frozen=True)
 class Activity:
-    """A change that Application Auto Scaling made."""
+    """A change that Application Auto Scaling made, or that a simulation predicts."""
 
     at_s: float
     desired: int
+    # Whether it added instances; None where nobody knows how many there were.
+    is_out: bool | None = None
+
+    def is_like(self, other: "Activity") -> bool:
+        """Whether both are the same change, to the same count and in the same direction."""
+        is_opposite = None not in (self.is_out, other.is_out) and self.is_out != other.is_out
+        return self.desired == other.desired and not is_opposite
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,8 @@ class Verification:
         """Say it in words."""
         return (
             f"{self.matched:,} of {self.predicted:,} predicted activities fall within a minute of "
-            f"a real one to the same count; there were {self.real:,} real ones"
+            f"a real one, in the same direction to the same count; there were {self.real:,} real "
+            "ones"
         )
 
 
@@ -108,6 +116,14 @@ def of_clients(
         "ScalableDimension": DIMENSION,
     }
     requests, shares = _minutes(cloudwatch, endpoint, variant, start_s, end_s)
+    if not requests:
+        raise UsageError(
+            f"CloudWatch has no request count of variant {variant} of endpoint {endpoint} in that "
+            "time: look at the name, or ask for more --days."
+        )
+    # Before the first there was no endpoint: an idle one publishes zeros.
+    start_s = min(requests)
+    initial = _initial(requests, shares)
     count = round((end_s - start_s) / _MINUTE_S)
     counts = np.zeros(count)
     for at_s, value in requests.items():
@@ -117,24 +133,33 @@ def of_clients(
     notes = (f"{what} no data point: they count as without requests",)
     return History(
         ReadTrace(Demand(start_s, _MINUTE_S, counts), notes if missing else ()),
-        _activities(scaling, which, start_s, end_s),
-        _initial(requests, shares),
+        _activities(scaling, which, start_s, initial),
+        initial,
         _words(cloudwatch, scaling, which),
     )
 
 
-def verify(predicted: Sequence[tuple[float, int]], activities: Sequence[Activity]) -> Verification:
-    """Return how many predicted changes have a real one beside them, each real one once."""
+def verify(
+    predicted: Sequence[Activity], activities: Sequence[Activity], end_s: float
+) -> Verification:
+    """Return how many predicted changes have a real one beside them, each real one once.
+
+    Changes from the trace's end on are not counted on either side, since what led to them may not
+    be in it; but a real one there may be what was predicted just before.
+    """
+    told = [each for each in predicted if each.at_s < end_s]
     left = list(activities)
-    matched = 0
-    for at_s, desired in predicted:
+    matched: list[Activity] = []
+    for each in told:
         near = [
-            each for each in left if each.desired == desired and abs(each.at_s - at_s) <= _WITHIN_S
+            real for real in left if real.is_like(each) and abs(real.at_s - each.at_s) <= _WITHIN_S
         ]
         if near:
-            left.remove(min(near, key=lambda each: abs(each.at_s - at_s)))
-            matched += 1
-    return Verification(len(predicted), len(activities), matched)
+            matched.append(min(near, key=lambda real: abs(real.at_s - each.at_s)))
+            left.remove(matched[-1])
+    late = sum(real.at_s >= end_s for real in activities)
+    late_matched = sum(real.at_s >= end_s for real in matched)
+    return Verification(len(told), len(activities) - late + late_matched, len(matched))
 
 
 def _minutes(
@@ -192,16 +217,22 @@ def _activities(
     scaling: Any,  # noqa: ANN401 - see above
     which: Mapping[str, str],
     start_s: float,
-    end_s: float,
+    initial: int | None,
 ) -> tuple[Activity, ...]:
-    found = []
+    """Return the changes since a moment, up to now."""
+    made: list[tuple[float, int]] = []
     for page in scaling.get_paginator("describe_scaling_activities").paginate(**which):
         for each in page["ScalingActivities"]:
             match = DESIRED.fullmatch(each["Description"])
             at_s = each["StartTime"].timestamp()
-            if match and each["StatusCode"] not in _FAILED and start_s <= at_s < end_s:
-                found.append(Activity(at_s, int(match[1])))
-    return tuple(sorted(found, key=lambda each: each.at_s))
+            if match and each["StatusCode"] not in _FAILED and start_s <= at_s:
+                made.append((at_s, int(match[1])))
+    made.sort()
+    before = [initial, *(desired for _, desired in made)]
+    return tuple(
+        Activity(at_s, desired, None if previous is None else desired > previous)
+        for (at_s, desired), previous in zip(made, before, strict=False)
+    )
 
 
 def _words(

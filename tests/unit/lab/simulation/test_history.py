@@ -134,7 +134,7 @@ def test_traffic_policies_and_activities_are_what_aws_answers(
 
     assert found.trace.demand.counts.tolist() == [0, 40, 0, 60]
     assert found.trace.notes == ("1 minute has no data point: they count as without requests",)
-    assert found.activities == (Activity(_START_S + 200, 4),)
+    assert found.activities == (Activity(_START_S + 200, 4, is_out=True),)
     assert found.initial == 2
     asked = policies.of_words(dict(found.words), "n", "policy", (None, None), None)
     assert asked.setup.bounds == Bounds(1, 6)
@@ -145,7 +145,8 @@ def test_traffic_policies_and_activities_are_what_aws_answers(
 def test_a_prediction_is_right_within_a_minute_and_to_the_same_count() -> None:
     """Each real activity answers for one prediction only."""
     real = [Activity(1000, 4), Activity(5000, 2)]
-    found = history.verify([(1059, 4), (1001, 4), (5061, 2), (5000, 3)], real)
+    predicted = [Activity(1059, 4), Activity(1001, 4), Activity(5061, 2), Activity(5000, 3)]
+    found = history.verify(predicted, real, 9000)
 
     assert (found.predicted, found.real, found.matched) == (4, 2, 1)
     assert found.sentence.startswith("1 of 4 predicted activities")
@@ -158,3 +159,21 @@ def test_an_alarm_as_it_is_described_becomes_the_words_that_put_it() -> None:
     )
 
     assert words == {"AlarmName": "a", "Period": 60}
+
+
+def test_a_scale_in_to_the_same_count_is_no_scale_out() -> None:
+    """One prediction, three minutes late, met the way back and counted as right."""
+    real = [Activity(1000, 2, is_out=True), Activity(1120, 2, is_out=False)]
+
+    assert history.verify([Activity(1130, 2, is_out=True)], real, 9000).matched == 0
+    assert history.verify([Activity(1130, 2, is_out=False)], real, 9000).matched == 1
+
+
+def test_what_is_predicted_behind_the_trace_counts_on_neither_side() -> None:
+    """What led to it may not be in the trace; but a real one there may be a late twin."""
+    real = [Activity(1000, 2), Activity(2000.5, 3), Activity(2100, 4)]
+    predicted = [Activity(1000, 2), Activity(1999.8, 3), Activity(2000, 4)]
+
+    found = history.verify(predicted, real, 2000)
+
+    assert (found.predicted, found.real, found.matched) == (2, 2, 2)
