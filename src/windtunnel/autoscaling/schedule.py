@@ -97,7 +97,7 @@ class Cron:
 
     def _days_of(self, year: int, month: int) -> list[int]:
         length = calendar.monthrange(year, month)[1]
-        if self.days_of_week not in {"?", "*"}:
+        if self.days_of_week != "?":
             return _by_week(self.days_of_week, year, month, length)
         return _by_month(self.days_of_month, year, month, length)
 
@@ -207,10 +207,11 @@ def _cron(text: str, fields: list[str], clock: ZoneInfo) -> Cron:
             f"of month, month, day of week, year.{extra}"
         )
     minutes, hours, days_of_month, months, days_of_week, years = (each.upper() for each in fields)
-    if "?" not in (days_of_month, days_of_week) and "*" not in (days_of_month, days_of_week):
+    # EventBridge's page: beside a value or a * in one of them there must be a ? in the other.
+    if "?" not in (days_of_month, days_of_week):
         raise InvalidScheduleError(
             f"The schedule {text!r} names a day of the month and a day of the week: write ? for "
-            "one of them."
+            "one of them, also where the other is *."
         )
     if days_of_month == days_of_week == "?":
         raise InvalidScheduleError(f"The schedule {text!r} has ? for both days: name one.")

@@ -92,6 +92,16 @@ class Around:
             show_default=False,
         ),
     ] = None
+    price: Annotated[
+        float | None,
+        typer.Option(
+            "--price",
+            metavar="USD",
+            help="What an hour of an instance costs, where its price is not known here.",
+            rich_help_panel=_AROUND,
+            show_default=False,
+        ),
+    ] = None
     seed: Annotated[
         int,
         typer.Option("--seed", metavar="N", help="Of what is drawn.", rich_help_panel=_AROUND),
@@ -272,6 +282,8 @@ def _range(text: str | None, name: str, usual: "Range") -> "Range":
 
     if text is None:
         return usual
-    low, dash, high = text.partition("-")
+    # A dash at the very beginning is a sign, which is refused with the whole of it.
+    low, dash, high = text[1:].partition("-")
+    low = text[:1] + low
     low_s = parse_duration(low, name)
     return Range(low_s, parse_duration(high, name) if dash else low_s, name)

@@ -157,6 +157,7 @@ def _simulate(
         grid=grid_of(variations),
         objective=variations.objective,
         instance_type=around.instance_type,
+        price=around.price,
         processes=variations.processes,
         on_done=_Told(),
     )

@@ -157,6 +157,10 @@ def test_an_action_that_came_due_often_is_done_once_and_all_in_order() -> None:
         ("cron(0 0 10 * * ? *)", "seventh"),
         ("cron(60 10 * * ? *)", "within 0 to 59"),
         ("cron(0 10 1 * MON *)", r"write \?"),
+        # EventBridge: beside a value or a * there must be a ?.
+        ("cron(0 9 * * MON-FRI *)", r"write \?"),
+        ("cron(0 9 1 * * *)", r"write \?"),
+        ("cron(0 9 * * * *)", r"write \?"),
         ("cron(0 10 ? * ? *)", "for both"),
         ("cron(0 10 ? * FUN *)", "cannot be read"),
         ("cron(0 10 32 * ? *)", "within 1 to 31"),

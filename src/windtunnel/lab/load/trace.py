@@ -4,8 +4,10 @@
     1998-04-30 21:30:00,2            0.0
     1998-04-30 21:31:00,11           0.25
 
-Either may be gzipped. A file that cannot be read whole is refused: half of a trace is another one.
-Its words, and its hash, are kept with the run; the file itself is read again where it is replayed.
+A period is called by the date at which it begins or by a number of seconds, counted from the epoch
+or from anywhere: all of a file's alike. Either kind of file may be gzipped. One that cannot be read
+whole is refused: half of a trace is another one. Its words, and its hash, are kept with the run;
+the file itself is read again where it is replayed.
 """
 
 import csv
@@ -13,6 +15,7 @@ import gzip
 import hashlib
 import io
 import math
+import reprlib
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +30,10 @@ from windtunnel.core.errors import UsageError
 from windtunnel.lab.load.arrivals import ListedArrivals, RateProfile, Stage
 
 HEADER = ["period", "count"]
+# The year 3000. Who writes milliseconds since the epoch writes more.
+SECONDS_MAX = 32_503_680_000
 _GZIP_MAGIC = b"\x1f\x8b"
+_COMPACT_DATE = len("20240131")
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,21 @@ def moment_s(name: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+def is_number(name: str) -> bool:
+    """Say whether a period is called by a number of seconds: 20240131 is a day."""
+    try:
+        float(name)
+    except ValueError:
+        return False
+    if len(name) != _COMPACT_DATE:
+        return True
+    try:
+        datetime.fromisoformat(name)
+    except ValueError:
+        return True
+    return False
+
+
 def bytes_of(path: Path) -> bytes:
     """Return what a trace's file holds, or why it cannot be read."""
     try:
@@ -149,7 +170,8 @@ def text_of(data: bytes, path: str) -> str:
             with gzip.open(io.BytesIO(data)) as file:
                 data = file.read(limits.LOAD_TRACE_BYTES_MAX + 1)
             _check_size(data, path)
-        return data.decode()
+        # Excel's "CSV UTF-8" begins with a mark that nobody sees.
+        return data.decode("utf-8-sig")
     except (OSError, EOFError, zlib.error) as error:
         raise UsageError(f"The trace {path} cannot be unpacked: {error}.") from error
     except UnicodeDecodeError as error:
@@ -182,14 +204,41 @@ def counted_periods(
             continue
         try:
             name, text = row
-            found = CountedPeriod(name, moment_s(name), float(text))
         except ValueError:
             raise bad(number, "is not a time and a count") from None
-        if not (math.isfinite(found.requests) and found.requests >= 0):
-            raise bad(number, "has a count that is none")
-        if periods and found.start_s <= periods[-1].start_s:
+        # The first row says for all how time is written: in the midst of seconds, 20240131 is one.
+        is_numbered = is_number(periods[0].name if periods else name)
+        start_s = _numbered_s(name) if is_numbered else _dated_s(name)
+        if start_s is None:
+            what = "number of seconds from 0 to the year 3000" if is_numbered else "date"
+            raise bad(number, f"has a time that is no {what}: {reprlib.repr(name)}")
+        requests = _number(text)
+        if requests is None or requests < 0:
+            raise bad(number, f"has a count that is no number of 0 or more: {reprlib.repr(text)}")
+        if periods and start_s <= periods[-1].start_s:
             raise bad(number, "does not come after the one before it: sort the rows by time")
-        periods.append(found)
+        periods.append(CountedPeriod(name, start_s, requests))
     if len(periods) < 2:  # noqa: PLR2004 - the length of a period is the step between two
         raise UsageError(f"The trace {path} needs two periods at least.")
     return periods
+
+
+def _numbered_s(name: str) -> float | None:
+    found = _number(name)
+    return found if found is not None and 0 <= found < SECONDS_MAX else None
+
+
+def _dated_s(name: str) -> float | None:
+    try:
+        return moment_s(name)
+    except ValueError:
+        return None
+
+
+def _number(text: str) -> float | None:
+    """Return what a text says, None where it is no number or not a finite one."""
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None

@@ -10,6 +10,7 @@ from typing import Any
 
 from windtunnel.aws import prices
 from windtunnel.aws.prices import Price
+from windtunnel.core.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -34,17 +35,15 @@ class Rate:
                 "what an instance can do was measured on this machine: costs are shown relative to "
                 "the first policy's only"
             )
-        if self.instance_type is None:
-            return "no --instance-type was named"
+        if self.price is None and self.instance_type is None:
+            return "no --instance-type was named, and no --price"
         if self.price is None:
             return (
-                f"the price of {self.instance_type} is not known here: look at "
+                f"the price of {self.instance_type} is not known here: give --price USD, from "
                 f"{prices.PRICING_PAGE}"
             )
-        return (
-            f"{self.instance_type} at ${self.price.usd_per_hour:g} an hour ({self.price.source}); "
-            f"what it can do was {self.fidelity}"
-        )
+        name, hour = self.instance_type or "an instance", f"${self.price.usd_per_hour:g} an hour"
+        return f"{name} at {hour} ({self.price.source}); what it can do was {self.fidelity}"
 
     def record(self, instance_hours: float, first_hours: float) -> dict[str, Any]:
         """Return the cost of some hours as `result.json` keeps it."""
@@ -56,7 +55,13 @@ class Rate:
         }
 
 
-def rate(fidelity: str, instance_type: str | None, region: str) -> Rate:
-    """Return what an instance-hour costs, from the prices that are written down here."""
+def rate(
+    fidelity: str, instance_type: str | None, region: str, usd_per_hour: float | None = None
+) -> Rate:
+    """Return what an instance-hour costs: as given, else from the prices written down here."""
+    if usd_per_hour is not None:
+        if not 0 < usd_per_hour < float("inf"):
+            raise UsageError(f"The price {usd_per_hour:g} is not above 0.")
+        return Rate(fidelity, instance_type, Price(usd_per_hour, "--price"))
     price = None if instance_type is None else prices.dated(instance_type, region)
     return Rate(fidelity, instance_type, price)

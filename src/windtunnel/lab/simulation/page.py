@@ -190,10 +190,12 @@ def _assumed(simulated: Simulated) -> Html:
         ["seed", str(around.seed)],
         [
             "clairvoyant",
-            f"{simulated.yardstick.instance_hours:,.5g} instance-hours at as many misses"
+            f"{simulated.yardstick.instance_hours:,.5g} instance-hours at least, at as many misses"
             + (", on the days that chose nothing" if simulated.yardstick.is_held_out else ""),
         ],
     ]
+    if simulated.verification is not None:
+        rows.append(["beside what was done", simulated.verification.sentence])
     return tag(
         "section", tag("h2", "What was taken as given"), table([], rows, cls="facts"), cls="card"
     )

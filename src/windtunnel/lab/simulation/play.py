@@ -1,17 +1,20 @@
 """A dry run from its parts: all policies over the trace, one chosen, that one held to account."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from windtunnel.autoscaling import proposal
+from windtunnel.autoscaling.alarm import AlarmRule
 from windtunnel.autoscaling.circumstances import Circumstances
-from windtunnel.autoscaling.signals import signal_of
+from windtunnel.autoscaling.signals import WatchedStep, signal_of
 from windtunnel.autoscaling.simulator import simulate
+from windtunnel.autoscaling.steps import StepPolicy
 from windtunnel.autoscaling.timeline import Demand
-from windtunnel.autoscaling.tracking import wanted_capacity
+from windtunnel.autoscaling.tracking import TrackingPolicy, wanted_capacity
 from windtunnel.core import limits
 from windtunnel.core.errors import UsageError
-from windtunnel.lab.simulation import cost, recommendation, sweep
+from windtunnel.lab.simulation import cost, policies, recommendation, sweep
 from windtunnel.lab.simulation.capacity import Capacity
 from windtunnel.lab.simulation.policies import Asked
 from windtunnel.lab.simulation.result import Simulated
@@ -33,13 +36,19 @@ def play(
     grid: Grid | None = None,
     objective: str | None = None,
     instance_type: str | None = None,
+    price: float | None = None,
     region: str = "us-east-1",
     processes: int | None = None,
     on_done: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Simulated:
     """Return what all policies came to, the recommended one step by step."""
     wanted = None if objective is None else recommendation.parse_objective(objective)
-    every = [_begun(each, trace.demand) for each in (*asked, *_varied(asked, grid, circumstances))]
+    asked = policies.told_apart(asked)
+    rate_rps = _begin_rps(trace.demand)
+    every = [
+        _begun(each, rate_rps, circumstances.service_s)
+        for each in (*asked, *_varied(asked, grid, circumstances))
+    ]
     if len(every) > limits.SIMULATED_POLICIES_MAX:
         raise UsageError(
             f"{len(every):,} policies are more than {limits.SIMULATED_POLICIES_MAX:,}: vary less."
@@ -68,8 +77,8 @@ def play(
         asked=every,
         asked_count=len(asked),
         played=played,
-        warnings=tuple(_warnings(asked, circumstances)),
-        rate=cost.rate(capacity.fidelity, instance_type, region),
+        warnings=tuple(_warnings(every[: len(asked)], circumstances, is_sweep=grid is not None)),
+        rate=cost.rate(capacity.fidelity, instance_type, region, price),
         objective=wanted,
         recommendation=choice,
         shown=shown,
@@ -80,33 +89,82 @@ def play(
     )
 
 
-def _begun(asked: Asked, demand: Demand) -> Asked:
+def _begin_rps(demand: Demand) -> float:
+    return float(demand.counts[: _BEGIN_S // demand.period_s].mean()) / demand.period_s
+
+
+def _begun(asked: Asked, rate_rps: float, service_s: float | None) -> Asked:
     """Return the same with what it would have run before, where nobody said.
 
-    A trace that begins in the middle of a day is no sudden rise.
+    A trace that begins in the middle of a day is no sudden rise. The largest of what its policies
+    would keep: none takes away what another one needs. Unchanged where none of them tells.
     """
     setup = asked.setup
-    if setup.initial is not None or len(setup.tracking) != 1:
+    if setup.initial is not None:
         return asked
-    (policy,) = setup.tracking
-    signal = signal_of(policy.metric)
-    if not (signal.is_per_instance and signal.is_sum):
+    kept = [_tracked(policy, rate_rps, service_s) for policy in setup.tracking]
+    kept += [_unalarmed(policy, watch, rate_rps, service_s) for policy, watch in setup.stepping]
+    known = [each for each in kept if each is not None]
+    if not known:
         return asked
-    per_minute = (
-        _MINUTE_S // demand.period_s * float(demand.counts[: _BEGIN_S // demand.period_s].mean())
+    return replace(asked, setup=replace(setup, initial=setup.bounds.clipped(max(known))))
+
+
+def _tracked(policy: TrackingPolicy, rate_rps: float, service_s: float | None) -> int | None:
+    """Return how many instances a policy keeps at a rate, None where its metric does not tell."""
+    value = _of_one(policy.metric, _MINUTE_S, rate_rps, service_s)
+    return None if value is None else wanted_capacity(1, value, policy.target)
+
+
+def _unalarmed(
+    policy: StepPolicy, watch: WatchedStep, rate_rps: float, service_s: float | None
+) -> int | None:
+    """Return from how many instances on a policy adds none; None where its metric does not tell."""
+    rule = watch.rule
+    is_out = rule.is_upward and policy.adjustment_type != "ExactCapacity"
+    if not is_out or rule.threshold <= 0 or all(step.adjustment <= 0 for step in policy.steps):
+        return None
+    value = _of_one(watch.metric, rule.period_s, rate_rps, service_s)
+    return None if value is None else _least_quiet(rule, value)
+
+
+def _least_quiet(rule: AlarmRule, value: float) -> int:
+    """Return among how many a load is to be shared for no share of it to breach."""
+    least = max(wanted_capacity(1, value, rule.threshold), 1)
+    is_at_threshold = rule.comparison == "GreaterThanOrEqualToThreshold" and math.isclose(
+        value, least * rule.threshold
     )
-    initial = setup.bounds.clipped(wanted_capacity(1, per_minute, policy.target))
-    return replace(asked, setup=replace(setup, initial=initial))
+    return least + 1 if is_at_threshold else least
 
 
-def _warnings(asked: Sequence[Asked], circumstances: Circumstances) -> Iterator[str]:
+def _of_one(metric: str, period_s: int, rate_rps: float, service_s: float | None) -> float | None:
+    """Return a metric's value if one instance served a rate, None where nobody can say."""
+    signal = signal_of(metric)
+    if not signal.is_per_instance:
+        return None
+    if signal.is_sum:
+        return rate_rps * period_s
+    return None if service_s is None else rate_rps * service_s
+
+
+def _warnings(
+    asked: Sequence[Asked], circumstances: Circumstances, *, is_sweep: bool
+) -> Iterator[str]:
     """Yield what is to be said of the files' policies before their results are believed."""
     for each in asked:
-        for policy in each.setup.tracking:
+        setup = each.setup
+        for policy in setup.tracking:
             for doubt in proposal.doubts(
                 policy, circumstances.capacity_rps, circumstances.service_s
             ):
-                yield f"{each.setup.name}: {doubt}"
+                yield f"{setup.name}: {doubt}"
+        if setup.initial is None and setup.bounds.low < setup.bounds.capacity_max:
+            yield (
+                f"{setup.name}: it begins with its minimum of {setup.bounds.low}, because how many "
+                "instances it would keep does not follow from its metrics"
+            )
+    if is_sweep and len(asked) > 1:
+        yield f"{asked[0].setup.name}: only this policy, the first, is varied"
 
 
 def _varied(asked: Sequence[Asked], grid: Grid | None, circumstances: Circumstances) -> list[Asked]:

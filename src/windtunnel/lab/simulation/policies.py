@@ -9,16 +9,24 @@
 Every part is held against botocore's model of the service, so that what is simulated can be put;
 what a simulation cannot play is refused by name. A step policy needs the alarm that triggers it:
 one of MetricAlarms whose AlarmActions name the policy, by its name or its ARN.
+
+What comes back is for one endpoint, the one that is asked for: alarms and customized metrics that
+watched the file's endpoint watch that one. PutMetricAlarm takes no policy's name but its ARN, which
+only PutScalingPolicy answers: where it is not known, AlarmActions has one with REGION, ACCOUNT and
+UUID in it, which AWS refuses, to be replaced by what PutScalingPolicy answered (PolicyARN).
 """
 
 import json
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 
+from windtunnel.autoscaling import names
 from windtunnel.autoscaling.decider import Bounds, Suspension
 from windtunnel.autoscaling.timeline import Setup
 from windtunnel.core import limits
@@ -32,6 +40,7 @@ _SERVICE = {
 }
 # What to put in the place of where a file names no endpoint.
 RESOURCE = "endpoint/ENDPOINT/variant/AllTraffic"
+_POLICY_ARN = re.compile(r".*:resource/sagemaker/(.+):policyName/(.+)")
 _PARTS = frozenset(
     {
         *("ScalableTarget", "ScalableTargets", "ScalingPolicies", "MetricAlarms"),
@@ -50,6 +59,12 @@ _ANSWERED = frozenset(
         "PredictedCapacity",
     }
 )
+_ALARM_ANSWERED = frozenset(
+    {
+        *("AlarmArn", "AlarmConfigurationUpdatedTimestamp", "EvaluationState", "StateValue"),
+        *("StateReason", "StateReasonData", "StateUpdatedTimestamp", "StateTransitionedTimestamp"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,8 @@ class Asked:
     actions: tuple[Words, ...]
     alarms: tuple[Words, ...]
     setup: Setup
+    # The file as it was typed, which tells two of one name apart.
+    source: str = ""
 
     def words(self) -> dict[str, Any]:
         """Return what boto3 takes: register_scalable_target, put_scaling_policy and so on."""
@@ -107,9 +124,26 @@ def read(
     path: Path, capacity_min: int | None, capacity_max: int | None, resource_id: str | None
 ) -> Asked:
     """Return what a file says, bounds and endpoint from the options where they are given."""
-    return of_words(
-        _words(path), path.stem, f"policy {path}", (capacity_min, capacity_max), resource_id
-    )
+    words = _words(path)
+    asked = of_words(words, path.stem, f"policy {path}", (capacity_min, capacity_max), resource_id)
+    setup = replace(asked.setup, name=_name(asked) or path.stem)
+    return replace(asked, setup=setup, source=str(path).removesuffix(".json"))
+
+
+def told_apart(asked: Sequence[Asked]) -> list[Asked]:
+    """Return the same, those of equal names under their files' names instead."""
+    names_of = Counter(each.setup.name for each in asked)
+    sources: Counter[str] = Counter()
+    found = []
+    for each in asked:
+        name = each.setup.name
+        if names_of[name] > 1:
+            name = each.source or name
+            sources[name] += 1
+            # The same file twice.
+            name += f" ({sources[name]})" if sources[name] > 1 else ""
+        found.append(replace(each, setup=replace(each.setup, name=name)))
+    return found
 
 
 def of_words(
@@ -124,6 +158,14 @@ def of_words(
         return _asked(words, name, *bounds, resource_id)
     except UsageError as error:
         raise UsageError(f"The {what} cannot be simulated: {error}") from error
+
+
+def _name(asked: Asked) -> str | None:
+    """Return what the one policy of a file is called; several have no name in common."""
+    if len(asked.policies) != 1:
+        return None
+    name: str = asked.policies[0]["PolicyName"]
+    return name
 
 
 def put_words(alarm: Words) -> dict[str, Any]:
@@ -159,6 +201,8 @@ def _asked(
 ) -> Asked:
     if "TargetValue" in words:
         words = {"TargetTrackingScalingPolicyConfiguration": words}
+    if "AdjustmentType" in words or "StepAdjustments" in words:
+        words = {"StepScalingPolicyConfiguration": words}
     if not _PARTS & set(words):
         words = {"ScalingPolicies": [words]}
     if unknown := set(words) - _PARTS:
@@ -170,7 +214,11 @@ def _asked(
     policies = [_without(each, _ANSWERED) for each in words.get("ScalingPolicies") or []]
     if not policies:
         raise UsageError("it has no scaling policy.")
-    resource_id = _resource(told, policies, resource_id)
+    alarms = [_without(each, _ALARM_ANSWERED) for each in words.get("MetricAlarms") or []]
+    for alarm in alarms:
+        definitions.check("cloudwatch", "PutMetricAlarmInput", alarm)
+    old_id = _old_resource(told, policies, alarms)
+    resource_id = resource_id or old_id or RESOURCE
     target = {
         **_SERVICE,
         "ResourceId": resource_id,
@@ -188,20 +236,76 @@ def _asked(
         _action(_without(each, _ANSWERED), resource_id)
         for each in words.get("ScheduledActions") or []
     ]
-    alarms = [dict(each) for each in words.get("MetricAlarms") or []]
     setup = _setup(name, target, policies, actions, alarms)
-    return Asked(target, tuple(policies), tuple(actions), tuple(alarms), setup)
+    return Asked(
+        target,
+        tuple(_moved_policy(each, old_id, resource_id) for each in policies),
+        tuple(actions),
+        tuple(_moved_alarm(each, policies, old_id, resource_id) for each in alarms),
+        setup,
+    )
 
 
-def _resource(told: Words, policies: Iterable[Words], resource_id: str | None) -> str:
+def _old_resource(told: Words, policies: Iterable[Words], alarms: Iterable[Words]) -> str | None:
+    """Return the variant that a file is about; where it does not say, the one its alarms watch."""
     found = {
         each["ResourceId"] for each in (told, *policies) if isinstance(each.get("ResourceId"), str)
-    }
-    if resource_id is not None:
-        return resource_id
+    } - {RESOURCE}
     if len(found) > 1:
         raise UsageError(f"it is about {len(found)} resources: simulate one at a time.")
-    return found.pop() if found else RESOURCE
+    if found:
+        return str(found.pop())
+    watched = {_watched_resource(each.get("Dimensions", [])) for each in alarms} - {None}
+    return watched.pop() if len(watched) == 1 else None
+
+
+def _watched_resource(dimensions: Iterable[Words]) -> str | None:
+    values = {each["Name"]: each["Value"] for each in dimensions}
+    if "EndpointName" not in values:
+        return None
+    return names.resource_id(values["EndpointName"], values.get("VariantName", "AllTraffic"))
+
+
+def _moved_policy(policy: Words, old_id: str | None, new_id: str) -> Words:
+    """Return a policy whose own metric is the new variant's, if it was the old one's."""
+    key, part = "TargetTrackingScalingPolicyConfiguration", "CustomizedMetricSpecification"
+    told = policy.get(key, {})
+    if "Dimensions" not in told.get(part, {}):
+        return policy
+    moved = _moved_dimensions(told[part]["Dimensions"], old_id, new_id)
+    return {**policy, key: {**told, part: {**told[part], "Dimensions": moved}}}
+
+
+def _moved_alarm(alarm: Words, policies: Iterable[Words], old_id: str | None, new_id: str) -> Words:
+    """Return an alarm that watches the new variant if it did the old one, and acts on it."""
+    moved = dict(alarm)
+    if "Dimensions" in alarm:
+        moved["Dimensions"] = _moved_dimensions(alarm["Dimensions"], old_id, new_id)
+    if "AlarmActions" in alarm:
+        known = {each["PolicyName"] for each in policies}
+        moved["AlarmActions"] = [_put_action(each, known, new_id) for each in alarm["AlarmActions"]]
+    return moved
+
+
+def _moved_dimensions(
+    dimensions: Sequence[Words], old_id: str | None, new_id: str
+) -> list[dict[str, Any]]:
+    found = [dict(each) for each in dimensions]
+    parsed = names.parse_resource_id(new_id)
+    if old_id is None or parsed is None or _watched_resource(dimensions) != old_id:
+        return found
+    values = dict(zip(("EndpointName", "VariantName"), parsed, strict=True))
+    return [{**each, "Value": values.get(each["Name"], each["Value"])} for each in found]
+
+
+def _put_action(action: str, policies: Iterable[str], resource_id: str) -> str:
+    """Return an alarm's action as PutMetricAlarm would take it, or what it must be made of."""
+    match = _POLICY_ARN.fullmatch(action)
+    name = match[2] if match else action
+    # The ARN of another variant's policy of that name would scale that one.
+    if name not in policies or (match and match[1] == resource_id):
+        return action
+    return names.policy_arn("REGION", "ACCOUNT", "UUID", resource_id, name)
 
 
 def _policy(words: Words, name: str, resource_id: str) -> dict[str, Any]:
@@ -271,5 +375,5 @@ def _setup(
 
 def _without(words: object, names: frozenset[str]) -> dict[str, Any]:
     if not isinstance(words, dict):
-        raise UsageError("a target, a policy or an action in it is not a JSON object.")
+        raise UsageError("a target, a policy, an action or an alarm in it is not a JSON object.")
     return {key: value for key, value in words.items() if key not in names}

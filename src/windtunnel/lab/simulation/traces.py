@@ -1,11 +1,11 @@
 """A file of recorded traffic as requests per period, which is all a scaling policy sees of it.
 
-The files are those that `windtunnel load --trace` replays: `period,count`, or one moment a line,
-in seconds or as a date; either may be gzipped. A row out of order is refused, because nobody can
-say what was meant; minutes that are missing count as minutes without requests, and are told of.
+The files are those that `windtunnel load --trace` replays: `period,count`, or one moment a line;
+time is in seconds or as a date in both, and either may be gzipped. A row out of order is refused,
+because nobody can say what was meant; minutes that are missing count as minutes without requests,
+and are told of.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,15 @@ import numpy as np
 from windtunnel.autoscaling.timeline import Demand, Floats
 from windtunnel.core import limits
 from windtunnel.core.errors import UsageError
-from windtunnel.lab.load.trace import HEADER, bytes_of, counted_periods, moment_s, text_of
+from windtunnel.lab.load.trace import (
+    HEADER,
+    SECONDS_MAX,
+    bytes_of,
+    counted_periods,
+    is_number,
+    moment_s,
+    text_of,
+)
 
 _MINUTE_S = 60
 # The shortest period of a metric that SageMaker publishes.
@@ -52,6 +60,9 @@ def _counts(lines: Sequence[str], path: Path) -> ReadTrace:
             "hides every burst within"
         )
         notes = (*notes, spread)
+    elif row_s < _MINUTE_S and is_number(periods[0].name):
+        # 0, 1, 2 may have been meant as minutes.
+        notes = (*notes, f"its times are taken as seconds: each of its periods is {row_s:g} s long")
     period_s = _SHORT_S if row_s <= _SHORT_S else _MINUTE_S
     return ReadTrace(_binned(starts, values, row_s, period_s, path), notes)
 
@@ -74,6 +85,14 @@ def _moments(lines: Sequence[str], path: Path) -> ReadTrace:
     for number, line in enumerate(lines, start=1):
         if not (text := line.strip()):
             continue
+        # To Python 00:01:00,201 is a time, with 201 thousandths of a second.
+        if "," in text:
+            raise _bad(
+                path,
+                number,
+                "has a second column: put the line `period,count` first if it is a count, and "
+                "write fractions of a second with a dot",
+            )
         try:
             moment = _moment(text)
         except ValueError:
@@ -83,8 +102,8 @@ def _moments(lines: Sequence[str], path: Path) -> ReadTrace:
                 "is neither a number of seconds nor a date, and the file does not start with "
                 "`period,count`",
             ) from None
-        if not (math.isfinite(moment) and moment >= 0):
-            raise _bad(path, number, "is not a moment")
+        if not 0 <= moment < SECONDS_MAX:
+            raise _bad(path, number, "is not a moment from 0 s to the year 3000")
         if due_s and moment < due_s[-1]:
             raise _bad(path, number, "lies before the one above it: sort the rows by time")
         due_s.append(moment)

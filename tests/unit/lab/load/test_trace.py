@@ -86,14 +86,32 @@ def test_moments_are_replayed_as_they_are_written(tmp_path: Path) -> None:
     assert _due(_trace(path, speed=2)) == [0.25, 0.25, 1.0, 3.625]
 
 
+@pytest.mark.parametrize("begin_s", [0, 893971800])
+def test_periods_may_be_called_by_seconds(tmp_path: Path, begin_s: int) -> None:
+    """Many tools write time as they keep it: from the epoch, or from the start."""
+    path = tmp_path / "counts.csv"
+    path.write_text(f"period,count\n{begin_s},2\n{begin_s + 60.0},3\n{begin_s + 240},1\n")
+
+    assert _due(_trace(path)) == pytest.approx([0, 30, 60, 80, 100, 240])
+
+
+def test_the_mark_at_the_start_of_excels_files_is_skipped(counts: Path, tmp_path: Path) -> None:
+    """Its "CSV UTF-8" looks to the eye like any other."""
+    marked = tmp_path / "marked.csv"
+    marked.write_bytes(b"\xef\xbb\xbf" + _COUNTS.encode())
+
+    assert _due(_trace(marked)) == _due(_trace(counts))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", "is empty"),
         ("period,count\n1998-04-30 21:30:00,2\n", "two periods"),
-        ("period,count\nyesterday,2\n", "line 2 is not a time and a count"),
-        ("period,count\n1998-04-30 21:30:00,2\n1998-04-30 21:31:00,-1\n", "line 3 has a count"),
-        ("period,count\n1998-04-30 21:30:00,nan\n", "line 2 has a count"),
+        ("period,count\nyesterday,2\n", "line 2 has a time that is no date: 'yesterday'"),
+        ("period,count\n1998-04-30 21:30:00,2\n1998-04-30 21:31:00,-1\n", "0 or more: '-1'"),
+        ("period,count\n1998-04-30 21:30:00,nan\n", "line 2 .* no number of 0 or more: 'nan'"),
+        ("period,count\n0,1\nsoon,1\n", "line 3 has a time that is no number of seconds"),
         ("period,count\n1998-04-30 21:30:00,2\n1998-04-30 21:30:00,1\n", "line 3 does not come"),
         ("period,count\n1998-04-30 21:30:00\n", "line 2 is not a time and a count"),
         ("1.0\n0.5\n", "line 2 lies before"),

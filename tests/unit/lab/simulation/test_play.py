@@ -93,6 +93,136 @@ def test_a_trace_that_begins_in_the_middle_of_a_day_is_no_sudden_rise(tmp_path: 
     assert [each.setup.initial for each in found.asked] == [1, 5]
 
 
+def _begun(
+    tmp_path: Path, words: dict[str, Any], *, per_minute: int, service_s: float | None = None
+) -> Simulated:
+    """Return a dry run of half an hour of even traffic."""
+    rows = [f"2024-01-01 00:{minute:02},{per_minute}" for minute in range(30)]
+    (tmp_path / "even.csv").write_text("\n".join(["period,count", *rows]))
+    (tmp_path / "even.json").write_text(json.dumps(words))
+    return play(
+        "even.csv",
+        traces.read(tmp_path / "even.csv"),
+        Capacity(10.0, "given", "given"),
+        Circumstances(10.0, service_s=service_s),
+        [policies.read(tmp_path / "even.json", 1, 20, None)],
+        processes=1,
+    )
+
+
+def _steps(**alarm: Any) -> dict[str, Any]:
+    step = {"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}
+    return {
+        "ScalingPolicies": [
+            {
+                "PolicyName": "out",
+                "StepScalingPolicyConfiguration": {
+                    "AdjustmentType": "ChangeInCapacity",
+                    "StepAdjustments": [step],
+                },
+            }
+        ],
+        "MetricAlarms": [
+            {
+                "AlarmName": "busy",
+                "AlarmActions": ["out"],
+                "Namespace": "AWS/SageMaker",
+                "MetricName": "InvocationsPerInstance",
+                "Statistic": "Sum",
+                "Period": 60,
+                "EvaluationPeriods": 1,
+                "Threshold": 300,
+                "ComparisonOperator": "GreaterThanThreshold",
+                **alarm,
+            }
+        ],
+    }
+
+
+def test_a_policy_on_concurrency_begins_with_what_it_would_keep(tmp_path: Path) -> None:
+    """25 come a second and stay for one: 25 at once, 5 an instance."""
+    metric = "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+    words = {
+        "TargetValue": 5,
+        "PredefinedMetricSpecification": {"PredefinedMetricType": metric},
+    }
+    found = _begun(tmp_path, words, per_minute=1500, service_s=1.0)
+
+    assert found.asked[0].setup.initial == 5
+    assert found.played[0].whole.changes == 0
+
+
+@pytest.mark.parametrize(
+    ("alarm", "expected"),
+    [
+        ({}, 5),
+        ({"ComparisonOperator": "GreaterThanOrEqualToThreshold"}, 6),
+        ({"Period": 300, "Threshold": 1500}, 5),
+        ({"Threshold": 310}, 5),
+        ({"Threshold": 20}, 20),
+        (
+            {
+                "MetricName": "ConcurrentRequestsPerModel",
+                "Statistic": "Average",
+                "Period": 10,
+                "Threshold": 4,
+            },
+            7,
+        ),
+    ],
+)
+def test_step_policies_begin_where_none_of_them_adds_anything(
+    tmp_path: Path, alarm: dict[str, Any], expected: int
+) -> None:
+    """1,500 a minute: no more than 300 each are 5, fewer than 300 are 6; the maximum is 20."""
+    found = _begun(tmp_path, _steps(**alarm), per_minute=1500, service_s=1.0)
+
+    assert found.asked[0].setup.initial == expected
+    assert found.played[0].whole.changes == 0
+    assert found.warnings == ()
+
+
+def test_where_the_metric_does_not_tell_a_policy_begins_with_the_minimum_and_says_so(
+    tmp_path: Path,
+) -> None:
+    """All requests of an endpoint are as many, however many instances there are."""
+    found = _begun(tmp_path, _steps(MetricName="Invocations"), per_minute=1500)
+
+    assert found.asked[0].setup.initial is None
+    assert found.warnings == (
+        "out: it begins with its minimum of 1, because how many instances it would keep does not "
+        "follow from its metrics",
+    )
+
+
+def test_a_sweep_of_several_files_says_which_is_varied_and_names_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who gave two expects both to be."""
+    monkeypatch.chdir(tmp_path)
+    words = json.dumps({"TargetValue": 40, "PredefinedMetricSpecification": _METRIC})
+    for name in ("a", "b"):
+        Path(name).mkdir()
+        Path(name, "policy.json").write_text(words)
+    Path("even.csv").write_text("period,count\n2024-01-01 00:00,1\n2024-01-01 00:01,1")
+    found = play(
+        "even.csv",
+        traces.read(Path("even.csv")),
+        Capacity(1.0, "given", "given"),
+        Circumstances(1.0),
+        [policies.read(Path(name, "policy.json"), 1, 20, None) for name in ("a", "b")],
+        grid=([30.0], [0.0], [0.0]),
+        processes=1,
+    )
+
+    assert [each.setup.name for each in found.asked] == [
+        "a/policy",
+        "b/policy",
+        "target 30, cooldowns 0/0 s",
+    ]
+    assert found.warnings == ("a/policy: only this policy, the first, is varied",)
+
+
 def test_an_objective_that_nothing_keeps_recommends_nothing(tmp_path: Path) -> None:
     """The least bad is named, not praised."""
     half = Capacity(0.5, "given", "given")
@@ -213,3 +343,12 @@ def test_a_run_that_found_no_capacity_is_refused(tmp_path: Path, changes: dict[s
         capacity.of_run(_run(tmp_path, **changes))
     with pytest.raises(UsageError, match="cannot be read"):
         capacity.of_run(tmp_path / "nowhere.json")
+
+
+def test_a_price_that_the_user_gives_turns_hours_into_dollars(tmp_path: Path) -> None:
+    """Few prices are known here, and none of a contract's."""
+    found = _play(tmp_path, price=2.0)
+
+    assert found.rate.usd(10.0) == 20.0
+    with pytest.raises(UsageError, match="not above 0"):
+        _play(tmp_path, price=-1.0)

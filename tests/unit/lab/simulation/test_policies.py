@@ -164,6 +164,9 @@ def _but(**changes: object) -> dict[str, Any]:
         ({"ScalingPolicies": []}, "no scaling policy"),
         ({"ScalingPolicies": [_PUT], "Resources": {}}, "Resources, which means nothing"),
         ({"ScalingPolicies": [_STEPS]}, "no alarm triggers steps"),
+        (_STEPS["StepScalingPolicyConfiguration"], "no alarm triggers mine: name one in Metric"),
+        ({"ScalingPolicies": [_PUT], "MetricAlarms": ["busy"]}, "not a JSON object"),
+        ({"ScalingPolicies": [_PUT], "MetricAlarms": [{"Alarm": "busy"}]}, "Missing required"),
         ({"ScalingPolicies": [_PUT, {**_PUT, "PolicyName": "b"}]}, "different metrics"),
         (
             {
@@ -204,3 +207,127 @@ def test_bounds_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
         _read(tmp_path, _PUT, capacity_max=None)
     with pytest.raises(UsageError, match="one instance at least"):
         _read(tmp_path, _PUT, capacity_min=0, capacity_max=0)
+
+
+def _dimensions(endpoint: str, variant: str) -> list[dict[str, str]]:
+    return [
+        {"Name": "EndpointName", "Value": endpoint},
+        {"Name": "VariantName", "Value": variant},
+    ]
+
+
+def _stepped(action: str, **more: object) -> dict[str, Any]:
+    alarm = {**_ALARM, "AlarmActions": [action], "Dimensions": _dimensions("unet", "v1")}
+    return {"ScalingPolicies": [{**_STEPS, **more}], "MetricAlarms": [alarm]}
+
+
+def _arn(region: str, resource_id: str) -> str:
+    return (
+        f"arn:aws:autoscaling:{region}:1:scalingPolicy:x:resource/sagemaker/{resource_id}:"
+        "policyName/steps"
+    )
+
+
+@pytest.mark.parametrize("more", [{}, {"ResourceId": "endpoint/unet/variant/v1"}])
+def test_alarms_move_to_the_endpoint_with_their_policies(
+    tmp_path: Path, more: dict[str, str]
+) -> None:
+    """Else one endpoint would be scaled by another one's traffic."""
+    words = _stepped("steps", **more)
+    stays = _read(tmp_path, words).words()
+    moved = _read(tmp_path, words, resource_id="endpoint/foo/variant/v2").words()
+
+    assert stays["ScalableTarget"]["ResourceId"] == "endpoint/unet/variant/v1"
+    assert stays["MetricAlarms"][0]["Dimensions"] == _dimensions("unet", "v1")
+    assert moved["ScalingPolicies"][0]["ResourceId"] == "endpoint/foo/variant/v2"
+    assert moved["MetricAlarms"][0]["Dimensions"] == _dimensions("foo", "v2")
+
+
+def test_what_watches_another_endpoint_goes_on_to_do_so(tmp_path: Path) -> None:
+    """A policy may follow the endpoint before its own."""
+    words = _stepped("steps", ResourceId="endpoint/own/variant/v1")
+    moved = _read(tmp_path, words, resource_id="endpoint/foo/variant/v2").words()
+
+    assert moved["MetricAlarms"][0]["Dimensions"] == _dimensions("unet", "v1")
+
+
+@pytest.mark.parametrize(
+    ("watched", "expected"), [("unet", ("foo", "v2")), ("other", ("other", "AllTraffic"))]
+)
+def test_a_metric_of_ones_own_moves_if_it_was_the_old_endpoints(
+    tmp_path: Path, watched: str, expected: tuple[str, str]
+) -> None:
+    """Likewise."""
+    metric = {
+        "Namespace": "AWS/SageMaker",
+        "MetricName": "InvocationsPerInstance",
+        "Statistic": "Sum",
+        "Dimensions": _dimensions(watched, "AllTraffic"),
+    }
+    told = {"TargetValue": 70, "CustomizedMetricSpecification": metric}
+    words = {**_PUT, "TargetTrackingScalingPolicyConfiguration": told}
+    asked = _read(tmp_path, words, resource_id="endpoint/foo/variant/v2").tracked(30, 0, 0)
+    (policy,) = asked.words()["ScalingPolicies"]
+    put = policy["TargetTrackingScalingPolicyConfiguration"]
+
+    assert put["TargetValue"] == 30
+    assert put["CustomizedMetricSpecification"]["Dimensions"] == _dimensions(*expected)
+
+
+def test_an_alarms_action_is_an_arn_or_says_what_it_must_be_made_of(tmp_path: Path) -> None:
+    """PutMetricAlarm takes no name, and PutScalingPolicy alone knows the ARN."""
+    own = _arn("us-east-1", "endpoint/unet/variant/v1")
+    blank = _arn("REGION", "endpoint/unet/variant/v1").replace(":1:", ":ACCOUNT:")
+    blank = blank.replace(":x:", ":UUID:")
+    foo = blank.replace("unet/variant/v1", "foo/variant/v2")
+
+    def actions(action: str, resource_id: str | None = None) -> list[str]:
+        asked = _read(tmp_path, _stepped(action), resource_id=resource_id)
+        # What is written is read again as the same.
+        again = _read(tmp_path, asked.words())
+        assert again.words() == asked.words()
+        assert again.setup.stepping == asked.setup.stepping
+        found: list[str] = asked.words()["MetricAlarms"][0]["AlarmActions"]
+        return found
+
+    assert actions("steps") == [blank]
+    assert actions(own) == [own]
+    # Of the old endpoint's policy: it would scale that one.
+    assert actions(own, "endpoint/foo/variant/v2") == [foo]
+    assert actions("steps", "endpoint/foo/variant/v2") == [foo]
+
+
+def test_an_alarm_is_read_as_describe_alarms_answers_it(tmp_path: Path) -> None:
+    """What the answer has beyond PutMetricAlarm's words is left out."""
+    words = _stepped("steps")
+    words["MetricAlarms"][0] |= {"StateValue": "OK", "AlarmArn": "arn"}
+
+    assert not {"StateValue", "AlarmArn"} & set(_read(tmp_path, words).words()["MetricAlarms"][0])
+
+
+def test_a_policy_is_called_as_it_calls_itself_else_as_its_file(tmp_path: Path) -> None:
+    """A person knows it by that name."""
+    assert _read(tmp_path, _PUT).setup.name == "follow"
+    assert _read(tmp_path, _CONFIGURATION).setup.name == "mine"
+    assert (
+        _read(tmp_path, {"ScalingPolicies": [_PUT, _STEPS], "MetricAlarms": [_ALARM]}).setup.name
+        == "mine"
+    )
+
+
+def test_policies_of_one_name_are_told_apart_by_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two lines that both say `policy` help nobody."""
+    monkeypatch.chdir(tmp_path)
+    for name, words in (("a", _CONFIGURATION), ("b", _CONFIGURATION), ("c", _PUT)):
+        Path(name).mkdir()
+        Path(name, "policy.json").write_text(json.dumps(words))
+    asked = [policies.read(Path(name, "policy.json"), 1, 4, None) for name in ("a", "b", "c", "b")]
+
+    assert [each.setup.name for each in policies.told_apart(asked)] == [
+        "a/policy",
+        "b/policy",
+        "follow",
+        "b/policy (2)",
+    ]
