@@ -66,6 +66,8 @@ class Activity:
     # Of the policy that was the reason, for both ways; none had a bound or a schedule.
     out_cooldown_s: float = 0.0
     in_cooldown_s: float = 0.0
+    # The arithmetic behind it, which the local cloud tells.
+    why: str = ""
 
     @property
     def is_failed(self) -> bool:

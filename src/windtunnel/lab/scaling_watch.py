@@ -186,6 +186,7 @@ def activities_since(
             cause=each["Cause"],
             out_cooldown_s=out_s / clock,
             in_cooldown_s=in_s / clock,
+            why=each.get("Details", ""),
         )
         if not activity.is_failed:
             previous = activity.desired

@@ -54,13 +54,19 @@ def _activities(record: ScalingRecord, end_s: float) -> list[Html]:
             f"{each.at_s:.1f} s",
             f"{name}{'?' if each.previous is None else each.previous} to {each.desired}",
             _took(each),
-            tag("code", each.cause),
+            _because(each),
         )
         for name, each in made[:_ACTIVITIES_SHOWN]
     )
     left = len(made) - _ACTIVITIES_SHOWN
     note = [tag("p", f"{left:,} more in scaling.json", cls="kind")] if left > 0 else []
     return [table(["at", "instances", "", "because"], rows), *note]
+
+
+def _because(activity: Activity) -> Html:
+    """Return AWS's words, and before them the arithmetic, where it is known."""
+    words = tag("code", activity.cause)
+    return join([tag("div", activity.why), words]) if activity.why else words
 
 
 def _took(activity: Activity) -> str:
