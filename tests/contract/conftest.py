@@ -157,6 +157,8 @@ class Contract:
         alarms = Alarms(self._store, self.cloudwatch, clock, region=_REGION)
         await alarms.load()
         self._scaling = AutoScaling(self._store, alarms, self._sagemaker, clock, region=_REGION)
+        alarms.hand_actions_to(self._scaling.action_error)
+        self._sagemaker.ask_before_updates(self._scaling.scaled_variants)
         await self._scaling.open()
         self._callers = Callers(self._owner)
         iam = await Iam.open(self._store, SystemClock())

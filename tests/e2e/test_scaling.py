@@ -243,6 +243,61 @@ def test_autoscale_proposes_a_target_and_registers_it(
     assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 0.1
 
 
+def test_what_belongs_together_across_services_is_known(
+    warped: CloudProcess, there: Client, endpoint: str
+) -> None:
+    """SageMaker knows what scales, and alarms and `autoscale` which policies there are."""
+    resource_id = _register(there, endpoint, 1, 4)
+    scaling, alarms, sagemaker = (
+        there(name) for name in ("application-autoscaling", "cloudwatch", "sagemaker")
+    )
+    arn = scaling.put_scaling_policy(
+        ResourceId=resource_id,
+        PolicyName="steps",
+        PolicyType="StepScaling",
+        StepScalingPolicyConfiguration={
+            "AdjustmentType": "ChangeInCapacity",
+            "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}],
+        },
+        **_PLACE,
+    )["PolicyARN"]
+    alarms.put_metric_alarm(
+        AlarmName=endpoint,
+        AlarmActions=[arn.replace("policyName/steps", "policyName/none")],
+        Namespace="Own",
+        MetricName="M",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    alarms.set_alarm_state(AlarmName=endpoint, StateValue="ALARM", StateReason="a try")
+    (item,) = alarms.describe_alarm_history(AlarmName=endpoint, HistoryItemType="Action")[
+        "AlarmHistoryItems"
+    ]
+    alarms.delete_alarms(AlarmNames=[endpoint])
+    (variant,) = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint)[
+        "ProductionVariants"
+    ]
+    larger = f"{endpoint}-larger"
+    sagemaker.create_endpoint_config(
+        EndpointConfigName=larger,
+        ProductionVariants=[{**variant, "InstanceType": "ml.m5.xlarge"}],
+    )
+    with pytest.raises(ClientError, match="must be deregistered as scalable targets") as caught:
+        sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=larger)
+    command = [sys.executable, "-m", "windtunnel", "autoscale", endpoint, "--target", "100"]
+    done = subprocess.run(
+        [*command, "--home", str(warped.home.path)], check=True, capture_output=True, text=True
+    )
+
+    assert item["HistorySummary"].startswith("Failed to execute action arn:aws:autoscaling:")
+    assert json.loads(item["HistoryData"])["actionState"] == "Failed"
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
+    assert "warning   the variant has other policies, too: steps." in done.stderr
+
+
 @pytest.mark.parametrize("protocol", ["json", "query", "smithy-rpc-v2-cbor"])
 def test_alarms_speak_every_protocol_of_cloudwatch(warped: CloudProcess, protocol: str) -> None:
     """Old SDKs send forms, new ones CBOR; all see the same alarm."""

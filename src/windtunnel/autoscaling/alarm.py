@@ -22,7 +22,7 @@ have a data point, and which of those breach. A look is a shift, a mask and a co
 """
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,6 +84,7 @@ class Alarm:
         "_periods",
         "_present",
         "_range",
+        "_said",
         "_values",
         "_wanted",
         "period",
@@ -107,24 +108,37 @@ class Alarm:
         # By period, those of the range; None and what is not finite is not kept.
         self._values: dict[float, float] = {}
         self._newest: float | None = None
+        # What somebody said that it saw, until the next look.
+        self._said: tuple[float, ...] = ()
+
+    def say(self, state: State, values: Iterable[float] = ()) -> None:
+        """Put it in a state until the next look, with data points that are said to have led there.
+
+        SetAlarmState's StateReasonData has them, and policies go by them (botocore's model).
+        """
+        self.state = state
+        self._said = tuple(value for value in values if value - value == 0)
 
     @property
     def newest(self) -> float | None:
         """The data point of the newest period, None where there is none."""
-        return self._newest
+        return self._said[-1] if self._said else self._newest
 
     @property
     def has_real_breach(self) -> bool:
         """Whether as many real data points breach as the rule asks for, none of them filled in."""
+        if self._said:
+            return any(map(self.is_breached_by, self._said))
         return (self._breaching & self._range).bit_count() >= self._wanted
 
     def is_breached_by(self, value: float) -> bool:
         """Whether a value is beyond the threshold."""
         return self._breaches(value, self.rule.threshold)
 
-    def recent(self) -> list[float]:
-        """Return the data points that decided, oldest first: the newest existing ones."""
-        return [value for _, value in self._recent_pairs()]
+    def breaching(self) -> list[float]:
+        """Return the data points for which it is in ALARM, oldest first."""
+        seen = self._said or [value for _, value in self._recent_pairs()]
+        return [value for value in seen if self.is_breached_by(value)]
 
     def _recent_pairs(self) -> list[tuple[float, float]]:
         return sorted(self._values.items())[-self.rule.evaluation_periods :]
@@ -142,6 +156,7 @@ class Alarm:
     def observe(self, period: int, value: float | None) -> State:
         """Take a period's data point, or that there is none, and return the state that follows."""
         last = self.period
+        self._said = ()
         if last is None or period != last + 1:
             return self._jump(period, value)
         self.period = period
@@ -177,6 +192,7 @@ class Alarm:
         """
         newest = newest_start_s / self.rule.period_s
         self._values.clear()
+        self._said = ()
         self._present = self._breaching = 0
         self._newest = None
         length = self.rule.evaluation_periods + RANGE_BEYOND

@@ -18,7 +18,7 @@ Rules, from Application Auto Scaling's pages on target tracking and step scaling
   before the last change was complete, it is held against the capacity before that change. (AWS does
   not say what it does; anything else would add the same instances twice.)
 - A tracking policy computes with its alarm's newest data point, a step policy with the aggregate of
-  those that decided; every period in which an alarm is in ALARM is a new decision.
+  those that breached; every period in which an alarm is in ALARM is a new decision.
 - Missing data never scales in: the newest period needs a data point, and as many real ones must
   breach as the alarm asks for, whatever TreatMissingData makes of the alarm's state.
 - No result lies outside the bounds.
@@ -56,11 +56,11 @@ class Bounds:
     @property
     def low(self) -> int:
         """The least capacity there may be."""
-        return max(self.capacity_min, min(self.floor, self.capacity_max))
+        return max(self.capacity_min, self.floor)
 
     def clipped(self, capacity: int) -> int:
         """Return a capacity as the bounds allow it."""
-        return min(max(capacity, self.low), self.capacity_max)
+        return min(max(capacity, self.low), max(self.capacity_max, self.floor))
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +298,7 @@ class Decider:
     def _in(
         self, policy: TrackingPolicy, low: Alarm, capacity: int, held: list[Held]
     ) -> _Proposal | None:
-        if capacity <= self.bounds.low:
+        if capacity <= self.bounds.low and not self.suspension.scale_in:
             held.append(self._at_min(low, policy.name))
             return None
         value = low.newest
@@ -338,7 +338,7 @@ class Decider:
     ) -> "_Proposal | tuple[str, NotScaledReason | None]":
         """Return what a step policy whose alarm went off asks for, or why it asks for nothing."""
         alarm, policy = each.alarm, each.policy
-        values = alarm.recent()
+        values = alarm.breaching()
         if not values:
             return "there is no data point to find a step by", None
         value = policy.aggregated(values)

@@ -128,8 +128,9 @@ def autoscale(
     --capacity-from runs/capacity
 
     Without --target it proposes one and shows its arithmetic; it warns of one
-    that could never fire, or always will. Called again, it changes what is
-    there. On AWS it says what the most instances cost an hour and asks.
+    that could never fire, or always will, and of other policies of the
+    variant. Called again, it changes what is there. On AWS it says what the
+    most instances cost an hour and asks.
 
     Exit status: 0 registered; 1 AWS refused something, or you said no; 2 wrong
     words or files; 4 no such endpoint, credentials or cloud.
@@ -138,14 +139,13 @@ def autoscale(
     from windtunnel.lab import endpoint as endpoints
     from windtunnel.lab import scaling_policy
     from windtunnel.lab.order import check_endpoint_name
-    from windtunnel.lab.quantities import parse_duration
 
     check_endpoint_name(endpoint_name)
     wanted = scaling_policy.Wanted(
         capacity_min,
         capacity_max,
-        int(parse_duration(out_cooldown, "--out-cooldown")),
-        int(parse_duration(in_cooldown, "--in-cooldown")),
+        _whole_seconds(out_cooldown, "--out-cooldown"),
+        _whole_seconds(in_cooldown, "--in-cooldown"),
         policy_name or scaling_policy.POLICY_NAME,
         no_scale_in,
     )
@@ -157,17 +157,33 @@ def autoscale(
     assert value is not None
     found = endpoints.describe(target, endpoint_name)
     chosen = scaling_policy.variant_of(found, variant)
-    told = list(scaling_policy.warnings(wanted, value, capacity, target.warp))
+    resource_id = names.resource_id(found.name, chosen.name)
+    told = [
+        *scaling_policy.warnings(wanted, value, capacity, target.warp),
+        *scaling_policy.other_policies(target, resource_id, wanted.policy_name),
+    ]
     for sentence in told:
         typer.echo(f"warning   {sentence}", err=True)
     if target.kind == "aws":
         _ask(target, chosen, wanted, yes=yes)
-    words = scaling_policy.words_for(names.resource_id(found.name, chosen.name), wanted, value)
+    words = scaling_policy.words_for(resource_id, wanted, value)
     alarms = scaling_policy.register(target, words)
     if as_json:
         _print_json(words, alarms, proposal, told, target)
     else:
         _print(words, wanted, proposal, value, target)
+
+
+def _whole_seconds(text: str, option: str) -> int:
+    """Return a cooldown; a fraction of a second is refused, because AWS has none."""
+    from windtunnel.core.errors import UsageError
+    from windtunnel.lab.quantities import parse_duration
+
+    # 2.3m is 138 s, which a float does not know.
+    seconds = round(parse_duration(text, option), 6)
+    if seconds != int(seconds):
+        raise UsageError(f"{option} {text} is no whole number of seconds, which AWS wants.")
+    return int(seconds)
 
 
 def _proposal(aim: Aim, capacity: "Capacity | None", target: "Target") -> "Proposal | None":

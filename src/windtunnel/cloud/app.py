@@ -178,18 +178,15 @@ async def opened(options: Options) -> AsyncIterator[str]:
         await sagemaker.resume()
         await scaling.open()
         url = f"http://{options.host}:{server.port}"
-        home.write_record(
-            CloudRecord(
-                url,
-                os.getpid(),
-                generation,
-                float(options.tempo.factor),
-                options.region,
-                options.pace.is_instant,
-            )
-        )
+        home.write_record(_record(options, url, generation))
         stack.callback(home.forget_record)
         yield url
+
+
+def _record(options: Options, url: str, generation: str) -> CloudRecord:
+    """Return what others are to know of this cloud."""
+    factor, is_instant = float(options.tempo.factor), options.pace.is_instant
+    return CloudRecord(url, os.getpid(), generation, factor, options.region, is_instant)
 
 
 def _sagemaker(
@@ -248,6 +245,8 @@ async def _scaling(
     alarms = Alarms(store, cloudwatch, clock, region=region, tempo=tempo)
     await alarms.load()
     scaling = AutoScaling(store, alarms, sagemaker, clock, region=region, tempo=tempo)
+    alarms.hand_actions_to(scaling.action_error)
+    sagemaker.ask_before_updates(scaling.scaled_variants)
     stack.push_async_callback(scaling.close)
     return alarms, scaling
 

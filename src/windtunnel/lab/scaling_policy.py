@@ -3,10 +3,10 @@
 The target that is proposed, and what is doubted of one, is `windtunnel.autoscaling.proposal`'s.
 Where a local cloud's clock of scaling is warped, a minute is shorter there and counts are not
 multiplied: an instance does as many requests fewer in it. What is proposed and what is warned of is
-pure; `register` alone calls AWS.
+pure; `other_policies` and `register` alone call AWS.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from windtunnel.autoscaling.tracking import LOW_SHARE, TrackingPolicy, windows_o
 from windtunnel.core.errors import UsageError
 from windtunnel.lab import refusals
 from windtunnel.lab.endpoint import Endpoint, Variant
+from windtunnel.lab.scaling import policies_of
 from windtunnel.lab.simulation.capacity import Capacity
 from windtunnel.lab.target import Target
 
@@ -92,6 +93,28 @@ def warnings(
         )
 
 
+def rivals(found: Iterable[Mapping[str, Any]], name: str) -> Iterator[str]:
+    """Yield what the other policies of a variant do to the one of this name."""
+    others = [each for each in found if each["PolicyName"] != name]
+    for each in filter(_is_on_metric, others):
+        yield (
+            f"the policy {each['PolicyName']} follows {METRIC}, too: AWS takes only one policy for "
+            f"a metric. Change it with --policy-name {each['PolicyName']}, or delete it"
+        )
+    more = [each["PolicyName"] for each in others if not _is_on_metric(each)]
+    if more:
+        yield (
+            f"the variant has other policies, too: {', '.join(more)}. The one that asks for the "
+            "most instances decides"
+        )
+
+
+def _is_on_metric(policy: Mapping[str, Any]) -> bool:
+    configuration = policy.get("TargetTrackingScalingPolicyConfiguration") or {}
+    predefined = configuration.get("PredefinedMetricSpecification") or {}
+    return bool(predefined.get("PredefinedMetricType") == METRIC)
+
+
 def variant_of(endpoint: Endpoint, name: str | None) -> Variant:
     """Return the variant that is meant: the one named, or the only one."""
     known = ", ".join(each.name for each in endpoint.variants)
@@ -127,6 +150,16 @@ def words_for(resource_id: str, wanted: Wanted, value: float) -> dict[str, Any]:
             },
         },
     }
+
+
+def other_policies(target: Target, resource_id: str, name: str) -> list[str]:
+    """Return what is told of a variant's other policies; who may not ask may still put one."""
+    client = target.application_autoscaling(is_brief=False)
+    try:
+        with refusals.explained("the variant's other policies"):
+            return list(rivals(policies_of(client, {**_PLACE, "ResourceId": resource_id}), name))
+    except refusals.DeniedError as error:
+        return [str(error).rstrip(".")]
 
 
 def register(target: Target, words: dict[str, Any]) -> list[str]:

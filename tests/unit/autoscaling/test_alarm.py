@@ -20,6 +20,10 @@ _VALUES = {"0": 1.0, "X": 9.0, "-": None}
 _TREATMENTS: tuple[TreatMissing, ...] = ("missing", "ignore", "breaching", "notBreaching")
 
 
+def _recent(alarm: Alarm) -> list[float]:
+    return [value for _, value in alarm.recent_starts_s()]
+
+
 def _rule(
     evaluation_periods: int = 3,
     datapoints_to_alarm: int = 3,
@@ -141,7 +145,7 @@ def test_what_is_no_finite_number_is_no_data_point(value: float | None) -> None:
 
         assert alarm.state == "INSUFFICIENT_DATA"
         assert alarm.newest is None
-        assert alarm.recent() == []
+        assert _recent(alarm) == []
 
 
 def test_a_late_data_point_counts_at_the_next_look() -> None:
@@ -153,7 +157,7 @@ def test_a_late_data_point_counts_at_the_next_look() -> None:
 
     # At first because the oldest breach is three periods old.
     assert states == ["ALARM", "OK", "ALARM"]
-    assert alarm.recent() == [9.0, 9.0, 9.0]
+    assert _recent(alarm) == [9.0, 9.0, 9.0]
 
 
 def test_what_is_older_than_the_range_changes_nothing() -> None:
@@ -175,7 +179,7 @@ def test_a_clock_that_jumps_forward_leaves_missing_periods() -> None:
         alarm.observe(period, 9.0)
 
     assert alarm.observe(10_000_000_000, 1.0) == "OK"
-    assert alarm.recent() == [1.0]
+    assert _recent(alarm) == [1.0]
     assert alarm.observe(20_000_000_000, 9.0) == "INSUFFICIENT_DATA"
 
 
@@ -313,7 +317,7 @@ def test_the_bits_decide_as_a_plain_reading_of_cloudwatchs_page(
         points = [known.get(each) for each in range(newest - length + 1, newest + 1)]
 
         assert found == _plain(rule, points, before)
-        assert alarm.recent() == [p for p in points if p is not None][-evaluation_periods:]
+        assert _recent(alarm) == [p for p in points if p is not None][-evaluation_periods:]
         assert alarm.newest == known.get(newest)
 
 
@@ -350,3 +354,15 @@ def test_periods_of_five_minutes_may_end_at_any_minute() -> None:
     assert alarm.look(24 * 60.0, [90.0, 91.0, 92.0]) == "ALARM"
     assert alarm.recent_starts_s() == [(14 * 60, 90.0), (19 * 60, 91.0), (24 * 60, 92.0)]
     assert alarm.look(25 * 60.0, [90.0, 91.0, 12.0]) == "OK"
+
+
+def test_what_somebody_said_that_it_saw_holds_until_the_next_look() -> None:
+    """SetAlarmState with data is how a policy is tried without waiting for traffic."""
+    alarm = Alarm(AlarmRule("a", 5.0, "GreaterThanThreshold", 1, 1))
+    alarm.observe(1, 2.0)
+    alarm.say("ALARM", [3.0, 8.0])
+
+    assert (alarm.state, alarm.newest, alarm.breaching()) == ("ALARM", 8.0, [8.0])
+    assert alarm.has_real_breach
+    alarm.observe(2, 2.0)
+    assert (alarm.state, alarm.newest, alarm.breaching()) == ("OK", 2.0, [])

@@ -333,6 +333,18 @@ def test_in_a_step_policys_cooldown_the_difference_is_added() -> None:
     assert _decision(scene.last).cause == "monitor alarm busy in state ALARM triggered policy up"
 
 
+def test_a_step_is_found_by_the_data_points_that_breached() -> None:
+    """Two of the last five breach; the mean of all five lies in no step."""
+    up = StepPolicy("up", "ChangeInCapacity", (Step(1, 0, None),), cooldown_s=0)
+    rule = AlarmRule("busy", 5, "GreaterThanThreshold", 5, 2)
+    scene = Scene(Decider(Bounds(1, 9), (), [Stepped(up, Alarm(rule))]), 1)
+    for value in (0, 0, 9, 0, 9):
+        scene.play_each([], value)
+
+    assert scene.capacity == 2
+    assert _decision(scene.last).why == "9 makes 2 of 1"
+
+
 def test_awss_step_example_plays_through_a_decider() -> None:
     """10, 11, 14, 13, 10 with both policies and their alarms, no cooldown between."""
     out = StepPolicy(
@@ -436,7 +448,7 @@ def test_a_minimum_of_zero_is_accepted_and_one_instance_stays() -> None:
     scene = Scene(Decider(bounds, [tracked(10)]), 5).play(0, times=15)
 
     assert scene.capacity == 1
-    assert Bounds(0, 0).clipped(5) == 0
+    assert Bounds(0, 0).clipped(5) == 1
 
 
 _minute = st.one_of(

@@ -22,6 +22,8 @@ pytestmark = pytest.mark.slow
         (["--capacity-from", "nowhere"], "cannot be read"),
         (["--target", "1", "--min", "5"], "--min 5 is above --max 4"),
         (["--target", "1", "--in-cooldown", "soon"], "'soon' is not a length of time"),
+        (["--target", "1", "--out-cooldown", "400ms"], "--out-cooldown 400ms is no whole number"),
+        (["--target", "1", "--in-cooldown", "1.9s"], "--in-cooldown 1.9s is no whole number"),
     ],
 )
 def test_wrong_words_are_refused_before_any_call(

@@ -8,6 +8,7 @@ from windtunnel.lab.scaling_policy import (
     Wanted,
     alarm_sentences,
     proposed,
+    rivals,
     variant_of,
     warnings,
     words_for,
@@ -88,6 +89,19 @@ def test_bounds_that_are_none_are_refused_before_any_call(low: int, high: int) -
     """A typo costs no call."""
     with pytest.raises(UsageError, match="--min"):
         Wanted(low, high, 1, 1).check()
+
+
+def test_other_policies_of_the_variant_are_named() -> None:
+    """Another policy's lower target goes on deciding, and then this one seems not to work."""
+    found = words_for("endpoint/e/variant/v", _WANTED, 15.0)["ScalingPolicy"]
+    steps = {"PolicyName": "steps", "PolicyType": "StepScaling"}
+    name = _WANTED.policy_name
+    told = list(rivals([found, {**found, "PolicyName": "tt"}, steps], name))
+
+    assert told[0].startswith("the policy tt follows SageMakerVariantInvocationsPerInstance, too:")
+    assert told[0].endswith("Change it with --policy-name tt, or delete it")
+    assert told[1].startswith("the variant has other policies, too: steps.")
+    assert list(rivals([found], name)) == []
 
 
 def _variant(name: str) -> Variant:

@@ -33,6 +33,8 @@ class Policies:
             configuration = _configuration(request, kind, old)
             if old is None:
                 self._check_room(resource_id)
+            if kind == "TargetTrackingScaling":
+                self._check_metric(resource_id, name, configuration)
             arn = old.arn if old else self._book.policy_arn(resource_id, name)
             created_s = old.created_s if old else self._book.now_s()
             alarms = _alarms(target, name, arn, kind, configuration)
@@ -71,6 +73,14 @@ class Policies:
             )
         return {}
 
+    def action_error(self, action: str) -> str | None:
+        """Return what is wrong with an alarm's action, None where it names a policy."""
+        # A policy's own alarms say who made them, too.
+        arns = (action, action.rpartition(":createdBy/")[0])
+        if any(each.arn in arns for each in self._book.policies.all()):
+            return None
+        return wording.NO_POLICY_FOR_ACTION
+
     def _alarms_of(self, policy: Policy) -> list[Document]:
         """Return the alarms that a policy owns or, of a step policy, that trigger it."""
         alarms = self._book.alarms
@@ -82,6 +92,15 @@ class Policies:
     def _check_room(self, resource_id: str) -> None:
         if len(self._book.policies_of(resource_id)) >= _COUNT_MAX:
             raise LimitExceededError(f"A scalable target has up to {_COUNT_MAX} scaling policies.")
+
+    def _check_metric(self, resource_id: str, name: str, configuration: Document) -> None:
+        """Refuse a metric that another policy of the target follows."""
+        metric = requests.metric_of(configuration)
+        for each in self._book.policies_of(resource_id):
+            if each.name == name or each.kind != "TargetTrackingScaling":
+                continue
+            if requests.metric_of(each.configuration) == metric:
+                raise wording.same_metric()
 
 
 def _configuration(request: Document, kind: str, old: Policy | None) -> Document:

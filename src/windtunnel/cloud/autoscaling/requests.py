@@ -69,6 +69,23 @@ def check_tracking(configuration: Document) -> None:
         _check_cooldown(configuration.get(key), name)
 
 
+def metric_of(configuration: Document) -> Document:
+    """Return what two target-tracking policies of a target may not both follow.
+
+    The order of dimensions tells no metrics apart; an expression is the same in the same words.
+    """
+    predefined = configuration.get("predefined_metric_specification")
+    if predefined is not None:
+        label = predefined.get("resource_label")
+        return {"predefined": predefined["predefined_metric_type"], "label": label}
+    own = configuration["customized_metric_specification"]
+    if own.get("metrics"):
+        return {"metrics": own["metrics"]}
+    dimensions = {each["name"]: each["value"] for each in own.get("dimensions") or ()}
+    members = ("namespace", "metric_name", "statistic")
+    return {**{member: own[member] for member in members}, "dimensions": dimensions}
+
+
 def _check_own(own: Document) -> None:
     """Refuse a customized metric that is none: one metric, or several with an expression."""
     of_one = {"metric_name": "MetricName", "namespace": "Namespace", "statistic": "Statistic"}

@@ -50,6 +50,8 @@ class Scaler:
         # Why an alarm in breach was last without effect, by resource.
         self._held: dict[str, tuple[str, NotScaledReason]] = {}
         self._seen_s = 0.0
+        # The config of each target's endpoint, as it was last seen in service.
+        self._configs: dict[str, str] = {}
 
     def open(self) -> None:
         """Take up what a cloud before left under way; schedules count from now."""
@@ -63,6 +65,7 @@ class Scaler:
         async with self._book.lock:
             now_s = self._clock.now_s()
             await self._deregister_gone()
+            await self._follow_updates()
             looked = await self._book.alarms.look(now_s)
             self._refresh()
             await self._see_to_pending(now_s)
@@ -80,6 +83,11 @@ class Scaler:
                 for resource_id, held in self._held.items()
                 if resource_id in self._assemblies
             }
+            self._configs = {
+                resource_id: name
+                for resource_id, name in self._configs.items()
+                if resource_id in self._assemblies
+            }
             self._versions = versions
 
     async def _deregister_gone(self) -> None:
@@ -89,8 +97,21 @@ class Scaler:
                 endpoint is None
                 or endpoint.status is EndpointStatus.DELETING
                 or endpoint.created_s != target.endpoint_created_s
+                # An update took the variant away.
+                or serving_of(endpoint, target.variant_name) is None
             ):
                 await self._book.deregister(target)
+
+    async def _follow_updates(self) -> None:
+        """Bring what an update of its endpoint left outside a target's bounds back into them."""
+        for target in self._book.targets.all():
+            endpoint = self._endpoints.endpoint(target.endpoint_name)
+            if endpoint is None or endpoint.status is not EndpointStatus.IN_SERVICE:
+                continue
+            before = self._configs.get(target.resource_id)
+            self._configs[target.resource_id] = endpoint.config_name
+            if before not in (None, endpoint.config_name):
+                await self._book.note(self._book.targets.edit([replace(target, is_owed=True)]))
 
     # --- what is under way ------------------------------------------------------------------------
 

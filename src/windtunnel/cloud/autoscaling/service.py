@@ -15,6 +15,7 @@ from windtunnel.cloud.autoscaling.tagging import Tagging
 from windtunnel.cloud.autoscaling.targets import Targets
 from windtunnel.cloud.cloudwatch.alarms.service import Alarms
 from windtunnel.cloud.errors import UnavailableError
+from windtunnel.cloud.sagemaker.records import Endpoint
 from windtunnel.cloud.store.store import Store
 from windtunnel.cloud.tempo import REAL, Tempo
 from windtunnel.core.clock import Clock
@@ -70,6 +71,20 @@ class AutoScaling:
             "UntagResource": self._tagging.untag,
         }
         return {name: functools.partial(self._when_ready, run) for name, run in operations.items()}
+
+    # --- for others in this process ---------------------------------------------------------------
+
+    def action_error(self, action: str) -> str | None:
+        """Return what is wrong with an alarm's action, None where it names a policy."""
+        # Before the policies are read none is known to be missing.
+        return self._policies.action_error(action) if self._is_ready.is_set() else None
+
+    async def scaled_variants(self, endpoint: Endpoint) -> frozenset[str]:
+        """Return the names of an endpoint's variants that are scalable targets."""
+        await self._is_ready.wait()
+        return self._targets.variants_of(endpoint)
+
+    # --- start and end of the cloud ---------------------------------------------------------------
 
     async def resume(self) -> None:
         """Read what the store has, take up what is under way; the endpoints must be known."""

@@ -94,6 +94,14 @@ class Targets:
             f'Endpoint "{endpoint_name}" has no variant {variant_name}: its variants are {known}.'
         )
 
+    def variants_of(self, endpoint: Endpoint) -> frozenset[str]:
+        """Return the names of an endpoint's variants that are targets."""
+        return frozenset(
+            each.variant_name
+            for each in self._book.targets.all()
+            if each.endpoint_name == endpoint.name and each.endpoint_created_s == endpoint.created_s
+        )
+
     async def describe(self, request: Document) -> Document:
         """Return a page of the targets."""
         wanted = request.get("resource_ids") or ()

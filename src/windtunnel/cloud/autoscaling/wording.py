@@ -1,7 +1,8 @@
 """What Application Auto Scaling says of what is not there or makes no sense.
 
 Sources: moto (no target, no policy, a resource of another kind), aws-cdk#29065
-(which predefined metrics a dimension takes), answers that course notes quote (burstable types).
+(which predefined metrics a dimension takes), answers that course notes quote (burstable types),
+terraform-provider-aws#41179 (two policies on a metric).
 Where none was found the words are ours.
 """
 
@@ -29,6 +30,17 @@ def target_not_found(resource_id: str) -> NotFoundError:
 def no_policy(resource_id: str, name: str) -> NotFoundError:
     """Return the answer for a policy that does not exist."""
     return NotFoundError(f"No scaling policy found for {_place(resource_id)}, policy name: {name}")
+
+
+# What an alarm's history tells of an action without a policy; the words are ours.
+NO_POLICY_FOR_ACTION = "No scaling policy found"
+
+
+def same_metric() -> InvalidError:
+    """Return the answer for a second target-tracking policy on a metric."""
+    return InvalidError(
+        "Only one TargetTrackingScaling policy for a given metric specification is allowed."
+    )
 
 
 def no_action(resource_id: str, name: str) -> NotFoundError:

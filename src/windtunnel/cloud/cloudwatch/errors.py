@@ -4,6 +4,7 @@ InvalidError
   x CombinationError       each parameter is right, together they are not
   x MissingParameterError  something that must be there is not
   x FormatError            text that must be JSON is not
+  x ActionError            an alarm's action is none that it could have
   x QueryError             a query of GetMetricData, or an expression in it, makes no sense
   x TokenError             a NextToken does not belong to its request
 """
@@ -21,6 +22,10 @@ class MissingParameterError(InvalidError):
 
 class FormatError(InvalidError):
     """Text that must be JSON is not."""
+
+
+class ActionError(InvalidError):
+    """An action that no alarm here can have."""
 
 
 class QueryError(InvalidError):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from windtunnel.cloud.cloudwatch.errors import (
+    ActionError,
     CombinationError,
     FormatError,
     MissingParameterError,
@@ -134,6 +135,7 @@ _EVERYWHERE: tuple[tuple[type[CloudError], str, int], ...] = (
     (UnavailableError, "ServiceUnavailable", _UNAVAILABLE),
     (UnreadyError, "ModelNotReadyException", _NOT_READY),
     (QueryError, "ValidationError", _BAD_REQUEST),
+    (ActionError, "ValidationError", _BAD_REQUEST),
     (DeniedError, "AccessDenied", _FORBIDDEN),
 )
 # Errors that an operation may declare, the first that fits; where none does, it is simply invalid.

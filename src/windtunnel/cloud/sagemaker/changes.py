@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from windtunnel.cloud.errors import InvalidError
+from windtunnel.cloud.sagemaker import wording
 from windtunnel.cloud.sagemaker.errors import LimitExceededError
 from windtunnel.cloud.sagemaker.records import Document, Endpoint, Variant
 from windtunnel.core import limits
@@ -65,6 +66,21 @@ def rescaled(endpoint: Endpoint, desired: Sequence[Document]) -> Variants:
         )
 
     return tuple(map(rescale, endpoint.variants))
+
+
+def check_instance_types(serving: Variants, wanted: Variants, scaled: Collection[str]) -> None:
+    """Refuse other instance types for variants that are scalable targets.
+
+    SageMaker's guide, "Update endpoints that use auto scaling": "the call fails".
+    """
+    types = {each.name: each.instance_type for each in serving if each.name in scaled}
+    changed = [
+        each.name
+        for each in wanted
+        if types.get(each.name, each.instance_type) != each.instance_type
+    ]
+    if changed:
+        raise wording.scaled_type_changed(changed)
 
 
 def check_instance_count(variants: Variants) -> None:

@@ -6,11 +6,16 @@ What an endpoint should be is its record; the controller makes it so. Both chang
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from windtunnel.aws.arn import sagemaker_arn
 from windtunnel.cloud.sagemaker import description, wording
-from windtunnel.cloud.sagemaker.changes import check_instance_count, rescaled, retaining
+from windtunnel.cloud.sagemaker.changes import (
+    check_instance_count,
+    check_instance_types,
+    rescaled,
+    retaining,
+)
 from windtunnel.cloud.sagemaker.collection import Collection
 from windtunnel.cloud.sagemaker.controller import Controller
 from windtunnel.cloud.sagemaker.endpoint_configs import EndpointConfigs
@@ -34,6 +39,9 @@ from windtunnel.cloud.store.store import Store
 from windtunnel.core.clock import Clock
 from windtunnel.core.home import ACCOUNT_ID
 
+# The names of an endpoint's variants that scale by themselves.
+ScaledVariants = Callable[[Endpoint], Awaitable[frozenset[str]]]
+
 
 class Endpoints:
     """The operations on endpoints."""
@@ -56,6 +64,8 @@ class Endpoints:
         self._clock = clock
         self._region = region
         self._controllers: dict[str, Controller] = {}
+        # Handed in by whoever scales.
+        self.scaled_variants: ScaledVariants = _none_scaled
 
     # --- start and end of the cloud ---------------------------------------------------------------
 
@@ -106,12 +116,14 @@ class Endpoints:
         config = self._configs.find(request["endpoint_config_name"])
         excluded = request.get("exclude_retained_variant_properties") or []
         properties = {each["variant_property_type"] for each in excluded}
+        scaled = await self.scaled_variants(self.find(request["endpoint_name"]))
 
         def change(endpoint: Endpoint) -> Change:
             # AWS reads the config that serves, and so cannot go on from one that was deleted
             # (terraform-provider-aws#40048).
             self._configs.find(endpoint.config_name)
             variants = self._variants(config)
+            check_instance_types(endpoint.variants, variants, scaled)
             if request.get("retain_all_variant_properties"):
                 variants = retaining(endpoint.variants, variants, properties)
             return Change("deployment", config.name, variants, self._now_s())
@@ -231,3 +243,8 @@ class Endpoints:
     def _now_s(self) -> float:
         # What clients are told has milliseconds; what they filter by must be the same.
         return round(self._clock.now_s(), 3)
+
+
+async def _none_scaled(_: Endpoint) -> frozenset[str]:
+    """Return the variants that scale where nobody scales any."""
+    return frozenset()

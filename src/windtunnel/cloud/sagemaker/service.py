@@ -9,7 +9,7 @@ from windtunnel.cloud.foundation.s3.client import S3Client
 from windtunnel.cloud.jobs.compilation_jobs import CompilationJobs
 from windtunnel.cloud.jobs.workshop import Workshop
 from windtunnel.cloud.sagemaker.endpoint_configs import EndpointConfigs
-from windtunnel.cloud.sagemaker.endpoints import Endpoints
+from windtunnel.cloud.sagemaker.endpoints import Endpoints, ScaledVariants
 from windtunnel.cloud.sagemaker.models import Models
 from windtunnel.cloud.sagemaker.records import Endpoint
 from windtunnel.cloud.sagemaker.roster import Fleet, Router
@@ -86,6 +86,10 @@ class SageMaker:
     def endpoint(self, name: str) -> Endpoint | None:
         """Return an endpoint as it was last committed."""
         return self._endpoints.records.find(name)
+
+    def ask_before_updates(self, scaled_variants: ScaledVariants) -> None:
+        """Learn from whoever scales which variants must keep their instance type."""
+        self._endpoints.scaled_variants = scaled_variants
 
     async def set_instance_count(
         self, endpoint_name: str, variant_name: str, instance_count: int

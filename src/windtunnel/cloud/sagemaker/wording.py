@@ -5,9 +5,9 @@ modernisation-platform-environments#9383 (already there), sagemaker-python-sdk#1
 fraud-detection-using-machine-learning#9 and deep-learning-containers#569 (model data).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from windtunnel.cloud.errors import ConflictError, NotFoundError
+from windtunnel.cloud.errors import ConflictError, InvalidError, NotFoundError
 from windtunnel.cloud.fleet.instance import Stage, StartFailedError
 from windtunnel.cloud.sagemaker.lifecycle import Status
 
@@ -50,6 +50,15 @@ def cannot_update(arn: str, status: Status) -> ConflictError:
         # "DeleteEndpoint is the only operation that can be performed on a failed endpoint."
         return ConflictError(f'Cannot update failed endpoint "{arn}": it can only be deleted.')
     return ConflictError(f'Cannot update in-progress endpoint "{arn}".')
+
+
+def scaled_type_changed(variant_names: Sequence[str]) -> InvalidError:
+    """Return the answer for variants that are scalable targets and would change their type."""
+    # As remembered of AWS's answer: no source that quotes it was found.
+    return InvalidError(
+        f'The variant(s) "[{", ".join(variant_names)}]" must be deregistered as scalable targets '
+        "with AWS Auto Scaling before they can have their instance type updated."
+    )
 
 
 def name_taken(arn: str) -> ConflictError:

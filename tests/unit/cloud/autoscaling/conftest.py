@@ -123,6 +123,7 @@ class Played:
             region="us-east-1",
             tempo=self.tempo,
         )
+        self.alarms.hand_actions_to(self.scaling.action_error)
         await self.scaling.resume()
 
     def run(self, awaitable: Awaitable[T]) -> T:

@@ -190,6 +190,73 @@ def test_a_tracking_policy_that_cannot_be_is_refused(
     assert played.ask("DescribeScalingPolicies")["scaling_policies"] == []
 
 
+def _track_own(played: Any, name: str, **more: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = played.track(
+        5.0,
+        name,
+        predefined_metric_specification=None,
+        customized_metric_specification={**_OWN, **more},
+    )
+    return answer
+
+
+def test_two_policies_may_not_follow_one_metric(play: Play) -> None:
+    """AWS refuses the second, and so it would be missed only after the deployment."""
+    refusal = "Only one TargetTrackingScaling policy for a given metric specification is allowed."
+    played = play()
+    played.register()
+    played.track(60.0, "one")
+    one, other = {"name": "a", "value": "1"}, {"name": "b", "value": "2"}
+    _track_own(played, "own", dimensions=[one, other])
+    with pytest.raises(InvalidError) as caught:
+        played.track(70.0, "two")
+    with pytest.raises(InvalidError) as caught_too:
+        _track_own(played, "two", dimensions=[other, one], unit="Count")
+    with pytest.raises(InvalidError) as caught_moving:
+        played.track(60.0, "own")
+    shown = played.ask("DescribeScalingPolicies")["scaling_policies"]
+
+    assert caught.value.message == refusal
+    assert caught_too.value.message == refusal
+    assert caught_moving.value.message == refusal
+    assert [each["policy_name"] for each in shown] == ["one", "own"]
+    assert len(played.ask("DescribeAlarms")["metric_alarms"]) == 4
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"dimensions": [{"name": "a", "value": "1"}]},
+        {"statistic": "Sum"},
+        {"namespace": "Another"},
+        {"metric_name": "Depth"},
+    ],
+)
+def test_policies_on_different_metrics_are_taken(play: Play, more: dict[str, Any]) -> None:
+    """A target may follow its queue and its invocations; other targets are no concern of it."""
+    played = play()
+    played.register()
+    played.track(60.0)
+    _track_own(played, "own")
+    _track_own(played, "another", **more)
+    _track_own(played, "own")
+
+    assert len(played.ask("DescribeScalingPolicies")["scaling_policies"]) == 3
+
+
+def test_which_variants_scale_is_known_of_each_endpoint(play: Play) -> None:
+    """What UpdateEndpoint asks; an endpoint of the same name that came later is another."""
+    played = play()
+    before = played.run(played.scaling.scaled_variants(played.sagemaker.endpoints["e"]))
+    played.register()
+    then = played.run(played.scaling.scaled_variants(played.sagemaker.endpoints["e"]))
+    played.clock.advance(1.0)
+    played.sagemaker.make()
+    later = played.run(played.scaling.scaled_variants(played.sagemaker.endpoints["e"]))
+
+    assert (before, then, later) == (frozenset(), {"v"}, frozenset())
+
+
 def test_a_customized_metric_is_watched_as_it_is_named(play: Play) -> None:
     """Queues and GPUs are what predefined metrics do not know."""
     played = play()
@@ -293,7 +360,7 @@ def test_deleting_a_policy_takes_its_alarms_with_it(play: Play) -> None:
     played = play()
     played.register()
     played.track(name="one")
-    kept = played.track(name="two")["alarms"]
+    kept = _track_own(played, "two", metric_name="Queue")["alarms"]
     played.scale("DeleteScalingPolicy", policy_name="one")
 
     assert {each["alarm_name"] for each in played.ask("DescribeAlarms")["metric_alarms"]} == {
@@ -331,7 +398,7 @@ def test_pages_hold_what_was_asked_for_and_tokens_belong_to_them(play: Play) -> 
     played = play()
     played.register()
     for number in range(12):
-        played.track(name=f"p{number:02}")
+        _track_own(played, f"p{number:02}", metric_name=f"M{number}")
     first = played.ask("DescribeScalingPolicies")
     second = played.ask("DescribeScalingPolicies", next_token=first["next_token"])
     names = [each["policy_name"] for each in first["scaling_policies"] + second["scaling_policies"]]

@@ -419,6 +419,25 @@ def test_a_state_that_is_set_by_hand_triggers_the_policy(play: Play) -> None:
     assert played.ask("DescribeAlarms")["metric_alarms"][0]["state_value"] == "OK"
 
 
+def test_an_alarm_whose_policy_is_gone_says_that_its_action_failed(play: Play) -> None:
+    """Policies are deleted and their alarms forgotten; the history is where one looks then."""
+    played = play()
+    played.register()
+    gone = _steps(played, 1, name="gone")
+    _alarm(played, gone, alarm_actions=[gone, _steps(played, 1, name="there")])
+    played.scale("DeleteScalingPolicy", policy_name="gone")
+    played.ask("SetAlarmState", alarm_name="busy", state_value="ALARM", state_reason="a try")
+    items = played.ask("DescribeAlarmHistory", alarm_name="busy", history_item_type="Action")
+    told = [each["history_summary"] for each in items["alarm_history_items"]]
+
+    assert sorted(each.split(" arn:")[0] for each in told) == [
+        "Failed to execute action",
+        "Successfully executed action",
+    ]
+    (failed,) = (each for each in told if each.startswith("Failed"))
+    assert failed == (f'Failed to execute action {gone}. Received error: "No scaling policy found"')
+
+
 def test_a_deleted_alarm_of_a_policy_makes_it_inert(play: Play) -> None:
     """AWS warns of it; here it shows as there."""
     played = play()

@@ -77,6 +77,35 @@ def test_variants_share_requests_by_their_weights(open_rooms: OpenRooms) -> None
     run(scenario())
 
 
+def test_a_variant_that_scales_keeps_its_instance_type(open_rooms: OpenRooms) -> None:
+    """AWS: "If you are trying to update the endpoint by calling UpdateEndpoint, the call fails"."""
+
+    async def scaled(_: Any) -> frozenset[str]:
+        return frozenset({"a"})
+
+    async def scenario() -> None:
+        async with open_rooms() as rooms:
+            await _two_variants(rooms)
+            rooms.sagemaker.ask_before_updates(scaled)
+            await rooms.create_model("other")
+            larger = {"instance_type": "ml.m5.xlarge"}
+            await _config(rooms, "a2", {**_variant("a", "m"), **larger}, _variant("b", "m"))
+            await _config(rooms, "b2", _variant("a", "other"), {**_variant("b", "m"), **larger})
+            with pytest.raises(InvalidError) as caught:
+                await _update(rooms, "a2")
+            assert await rooms.status("e") == "InService"
+            await _update(rooms, "b2")
+            described = await rooms.wait_status("e", "InService")
+
+        assert caught.value.message == (
+            'The variant(s) "[a]" must be deregistered as scalable targets with AWS Auto Scaling '
+            "before they can have their instance type updated."
+        )
+        assert described["endpoint_config_name"] == "b2"
+
+    run(scenario())
+
+
 def test_a_random_variant_is_routed_so(open_rooms: OpenRooms) -> None:
     """A routing strategy that stops at the config would be compared in vain."""
 

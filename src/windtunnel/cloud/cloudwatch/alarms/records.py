@@ -170,10 +170,16 @@ def turned(before: AlarmRecord, after: AlarmRecord) -> Told:
     return "StateUpdate", f"Alarm updated from {before.state} to {after.state}", data
 
 
-def acted(arn: str) -> Told:
-    """Tell of an action that an alarm had."""
-    data = {"actionState": "Succeeded", "notificationResource": arn}
-    return "Action", f"Successfully executed action {arn}", data
+def acted(arn: str, error: str | None) -> Told:
+    """Tell of an action that an alarm had, and of what went wrong with it.
+
+    The members are those of items of AWS's (aws-sdk-java#1723); a long summary is cut, not they.
+    """
+    state = "Succeeded" if error is None else "Failed"
+    data = {"actionState": state, "notificationResource": arn, "error": error}
+    if error is None:
+        return "Action", f"Successfully executed action {arn}", data
+    return "Action", f'Failed to execute action {arn}. Received error: "{error}"', data
 
 
 def item(key: str, alarm: str, at_s: float, told: Told) -> HistoryItem:

@@ -9,7 +9,7 @@ from typing import Any
 
 from windtunnel.aws.arn import Arn
 from windtunnel.cloud.cloudwatch.alarms import mathematics
-from windtunnel.cloud.cloudwatch.errors import CombinationError, MissingParameterError
+from windtunnel.cloud.cloudwatch.errors import ActionError, CombinationError, MissingParameterError
 from windtunnel.cloud.cloudwatch.statistics import UnknownStatisticError, is_period, percentile
 from windtunnel.cloud.errors import InvalidError, UnsupportedError
 
@@ -42,8 +42,8 @@ _DEFAULTS: Document = {
 }
 
 
-def read_alarm(request: Document) -> Document:
-    """Return an alarm's own words, whole, or raise what is wrong with them."""
+def read_alarm(request: Document, region: str) -> Document:
+    """Return the words of an alarm in this region, whole, or raise what is wrong with them."""
     metrics = request.get("metrics")
     for key, name in ({} if metrics else _OF_ONE_METRIC).items() | _OF_ALL.items():
         if request.get(key) is None:
@@ -70,7 +70,7 @@ def read_alarm(request: Document) -> Document:
         _LOW_SAMPLE_COUNTS,
     )
     for arn in request.get("alarm_actions") or ():
-        _check_action(arn)
+        _check_action(arn, region)
     return {**_DEFAULTS, **{key: value for key, value in request.items() if key != "tags"}}
 
 
@@ -128,11 +128,13 @@ def _check_word(request: Document, key: str, name: str, words: tuple[str, ...]) 
         )
 
 
-def _check_action(arn: str) -> None:
+def _check_action(arn: str, region: str) -> None:
     """Take scaling policies alone: there is nothing here that others would reach."""
     parsed = Arn.parse(arn)
     if parsed is None:
-        raise InvalidError(f"Invalid action ARN: {arn}.")
+        raise ActionError(f"Invalid action ARN: {arn}.")
+    if parsed.region != region:
+        raise ActionError(f"Invalid region {parsed.region} specified. Only {region} is supported.")
     if parsed.service != "autoscaling" or not parsed.resource.startswith("scalingPolicy:"):
         raise UnsupportedError(
             f"Windtunnel's local cloud does not offer the alarm action {arn}: it has scaling "

@@ -1,7 +1,8 @@
 """CloudWatch's alarms: their operations, and the look that brings their states about.
 
 Others in this process use `look` (the loop of `cloud/autoscaling`), `find` and `watched` (what a
-scaling policy's alarms are at), and `replace` (the alarms that a policy owns).
+scaling policy's alarms are at), and `replace` (the alarms that a policy owns). Whoever carries
+actions out says what is wrong with one (`hand_actions_to`).
 
 Rule: whatever changes alarms holds the lock; a state is committed before anybody can read it. Where
 it cannot be (the disk is full) the next look tries again.
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 Document = dict[str, Any]
 # StateReasonData has 4,000 characters at most; a number has up to 24.
 _POINTS_TOLD_MAX = 100
+# What is wrong with the ARN of an action, None where nothing is.
+CheckAction = Callable[[str], str | None]
 
 
 class Alarms:
@@ -60,6 +63,7 @@ class Alarms:
         # Alarms whose state was set by hand: whoever acts on states looks at them, too.
         self._nudged: set[str] = set()
         self._sequence = 0
+        self._check_action: CheckAction = _no_error
         # Another number whenever an alarm was made, changed or removed.
         self.version = 0
 
@@ -87,6 +91,10 @@ class Alarms:
 
     # --- for others in this process ---------------------------------------------------------------
 
+    def hand_actions_to(self, check_action: CheckAction) -> None:
+        """Ask this of each action that follows from ALARM, for the history."""
+        self._check_action = check_action
+
     def find(self, name: str) -> AlarmRecord | None:
         """Return an alarm's record."""
         return self._shelf.find(name)
@@ -109,7 +117,9 @@ class Alarms:
             looked = await watch.look(self._watched.values(), self._cloudwatch, now_s)
             turned = [each for each in looked if self._has_turned(each)]
             if turned:
-                await self._keep(turned, now_s)
+                # Not when the look was begun: an alarm that was made while it waited for the lock
+                # must not have turned before it was there.
+                await self._keep(turned, self._now_s())
             nudged, self._nudged = self._nudged, set()
             return {each.alarm.rule.name for each in looked} | nudged
 
@@ -127,7 +137,7 @@ class Alarms:
 
     async def put(self, request: Document) -> Document:
         """Make an alarm, or give one new words; then it is as if it were new but for its state."""
-        read = requests.read_alarm(request)
+        read = requests.read_alarm(request, self._region)
         tags = {tag["key"]: tag["value"] for tag in request.get("tags") or ()}
         async with self._lock:
             old = self.find(request["alarm_name"])
@@ -162,9 +172,9 @@ class Alarms:
             state = request["state_value"]
             now_s = self._now_s()
             new = old.turned(state, request["state_reason"], data, now_s)
-            told = [(name, each) for each in _told_of_turn(old, new)]
+            told = [(name, each) for each in _told_of_turn(old, new, self._check_action)]
             await carry_out(self._store, self._shelf.edit([new]), self._items(told, now_s))
-            self._watched[name].alarm.state = state
+            self._watched[name].alarm.say(state, _points(data))
             self._nudged.add(name)
         return {}
 
@@ -257,7 +267,7 @@ class Alarms:
                 round(now_s, 3),
             )
             changed.append(new)
-            told += [(old.name, one) for one in _told_of_turn(old, new)]
+            told += [(old.name, one) for one in _told_of_turn(old, new, self._check_action)]
         try:
             await carry_out(self._store, self._shelf.edit(changed), self._items(told, now_s))
         except UnavailableError as error:
@@ -301,11 +311,24 @@ class Alarms:
         return round(self._clock.now_s(), 3)
 
 
-def _told_of_turn(old: AlarmRecord, new: AlarmRecord) -> list[Told]:
+def _no_error(_: str) -> None:
+    """Say that an action is in order."""
+
+
+def _told_of_turn(old: AlarmRecord, new: AlarmRecord, check_action: CheckAction) -> list[Told]:
     """Return what is told of a state that was looked at or set."""
     if new.state == old.state:
         return []
     told = [records.turned(old, new)]
     if new.state == "ALARM" and new.is_enabled:
-        told += [records.acted(arn) for arn in new.actions]
+        told += [records.acted(arn, check_action(arn)) for arn in new.actions]
     return told
+
+
+def _points(data: str | None) -> list[float]:
+    """Return the data points that StateReasonData names, as DescribeAlarms shows them."""
+    found = {} if data is None else json.loads(data)
+    points = found.get("recentDatapoints") if isinstance(found, dict) else None
+    if not isinstance(points, list):
+        return []
+    return [float(each) for each in points if isinstance(each, int | float)]

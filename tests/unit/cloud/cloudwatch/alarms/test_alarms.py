@@ -1,6 +1,7 @@
 """Alarms: which states they come to, and what their operations answer."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ import pytest
 from windtunnel.cloud.cloudwatch.alarms.service import Alarms
 from windtunnel.cloud.cloudwatch.archive import Archive
 from windtunnel.cloud.cloudwatch.errors import (
+    ActionError,
     CombinationError,
     FormatError,
     MissingParameterError,
@@ -292,6 +294,26 @@ def test_a_state_set_by_hand_stays_until_the_next_look(played: Played) -> None:
     assert played.state() == "OK"
 
 
+def test_history_says_which_actions_failed_and_why(played: Played) -> None:
+    """An alarm that went off for nothing must not look as if something had followed."""
+    good, bad = (f"arn:aws:autoscaling:us-east-1:000000000000:scalingPolicy:{n}" for n in "ab")
+    played.alarms.hand_actions_to(lambda arn: None if arn == good else "No such policy")
+    played.put(alarm_actions=[good, bad])
+    played.minute(20.0)
+    items = played.ask(
+        "DescribeAlarmHistory", history_item_type="Action", scan_by="TimestampAscending"
+    )["alarm_history_items"]
+
+    assert [each["history_summary"] for each in items] == [
+        f"Successfully executed action {good}",
+        f'Failed to execute action {bad}. Received error: "No such policy"',
+    ]
+    assert [json.loads(each["history_data"]) for each in items] == [
+        {"actionState": "Succeeded", "notificationResource": good, "error": None},
+        {"actionState": "Failed", "notificationResource": bad, "error": "No such policy"},
+    ]
+
+
 def test_alarms_are_found_by_name_prefix_state_and_metric(played: Played) -> None:
     """With a hundred alarms one asks for some."""
     for name in ("api-b", "api-a", "other"):
@@ -361,7 +383,12 @@ def test_deleting_is_for_all_or_none(played: Played) -> None:
         ({"evaluation_periods": 1441}, InvalidError, "Metrics cannot be checked across more than"),
         ({"threshold": float("inf")}, InvalidError, "The parameter Threshold must be a finite"),
         ({"treat_missing_data": "zero"}, InvalidError, "The value zero for parameter Treat"),
-        ({"alarm_actions": ["no arn"]}, InvalidError, "Invalid action ARN: no arn."),
+        ({"alarm_actions": ["no arn"]}, ActionError, "Invalid action ARN: no arn."),
+        (
+            {"alarm_actions": ["arn:aws:autoscaling:eu-west-1:000000000000:scalingPolicy:x"]},
+            ActionError,
+            "Invalid region eu-west-1 specified. Only us-east-1 is supported.",
+        ),
         (
             {"alarm_actions": ["arn:aws:sns:us-east-1:000000000000:topic"]},
             UnsupportedError,

@@ -1,0 +1,98 @@
+"""What others do to an endpoint or its alarms, and what scaling makes of it."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+# The fixture's types live in conftest.py, which no module can import.
+Play = Any
+
+
+def _updated(played: Any, count: int, *, name: str = "v") -> None:
+    """Have an update of the endpoint to another config done."""
+    endpoint = played.sagemaker.endpoints["e"]
+    variant = replace(endpoint.variants[0], name=name, instance_count=count)
+    played.sagemaker.endpoints["e"] = replace(endpoint, config_name="d", variants=(variant,))
+
+
+def test_an_update_below_the_minimum_is_brought_back(play: Play) -> None:
+    """A deployment's InitialInstanceCount must not be what a busy endpoint is left with."""
+    played = play()
+    played.sagemaker.make(count=3)
+    played.register(2, 4)
+    played.round()
+    _updated(played, 1)
+    played.round()
+
+    assert played.sagemaker.asked == [2]
+    assert played.activities()[0]["cause"] == "minimum capacity was set to 2"
+
+
+def test_an_update_within_the_bounds_is_left_alone(play: Play) -> None:
+    """It was the owner's choice."""
+    played = play()
+    played.sagemaker.make(count=3)
+    played.register(2, 4)
+    played.round()
+    _updated(played, 2)
+    played.round()
+    played.round()
+
+    assert played.sagemaker.asked == []
+
+
+def test_a_variant_that_an_update_took_away_takes_its_target_along(play: Play) -> None:
+    """What cannot scale any more must not be listed as if it did."""
+    played = play()
+    played.register()
+    played.track()
+    played.round()
+    _updated(played, 1, name="w")
+    played.round()
+
+    found = played.ask("DescribeScalableTargets", service_namespace="sagemaker")
+    assert found["scalable_targets"] == []
+    assert played.states() == {}
+
+
+def test_an_alarm_that_is_set_off_by_hand_with_data_scales(play: Play) -> None:
+    """It is how a policy is tried: botocore says that policies go by StateReasonData."""
+    played = play()
+    played.register()
+    answer = played.scale(
+        "PutScalingPolicy",
+        policy_name="out",
+        policy_type="StepScaling",
+        step_scaling_policy_configuration={
+            "adjustment_type": "ChangeInCapacity",
+            "step_adjustments": [
+                {"metric_interval_lower_bound": 0, "metric_interval_upper_bound": 3,
+                 "scaling_adjustment": 1},
+                {"metric_interval_lower_bound": 3, "scaling_adjustment": 2},
+            ],
+        },
+    )  # fmt: skip
+    played.ask(
+        "PutMetricAlarm",
+        alarm_name="by-hand",
+        alarm_actions=[answer["policy_arn"]],
+        namespace="X",
+        metric_name="y",
+        statistic="Average",
+        period=60,
+        evaluation_periods=1,
+        threshold=5.0,
+        comparison_operator="GreaterThanThreshold",
+    )
+    played.round()
+    played.ask(
+        "SetAlarmState",
+        alarm_name="by-hand",
+        state_value="ALARM",
+        state_reason="a try",
+        state_reason_data=json.dumps({"version": "1.0", "recentDatapoints": [9.0]}),
+    )
+    played.round()
+
+    assert played.sagemaker.asked == [3]
+    assert "by-hand in state ALARM triggered policy out" in played.activities()[0]["cause"]
