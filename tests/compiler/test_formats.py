@@ -48,6 +48,20 @@ def test_code_in_a_keras_file_is_run_only_when_that_is_allowed(
         assert allowed.candidate("f32")["is_right"]
 
 
+def test_a_file_that_cannot_be_loaded_is_named_as_it_was_brought(
+    compiler: Compiler, tmp_path: Path, networks: Any
+) -> None:
+    """The folder that it was unpacked in is gone when its owner reads of it."""
+    archive = networks.pack(tmp_path / "a.tar.gz", {"sub/bad.keras": "no zip"})
+
+    with pytest.raises(
+        CompileError, match=r"Keras cannot load bad\.keras.*=sub/bad\.keras"
+    ) as failed:
+        compiler(archive, framework="KERAS")
+
+    assert "windtunnel-compile-" not in str(failed.value)
+
+
 def test_a_shape_that_the_model_does_not_take_is_its_own_with_a_notice(
     compiler: Compiler, tmp_path: Path, networks: Any, tf: Any
 ) -> None:

@@ -137,7 +137,7 @@ def test_the_streams_of_most_throughput_are_what_is_served_by(
     }
     assert {*rates} == {*trial.settings_to_try()}
     assert rates[busy.count, busy.threads] == max(rates.values())
-    assert "by throughput" in compiled.report["reason"]
+    assert "by throughput on this machine, which is not the target" in compiled.report["reason"]
 
 
 def test_a_gpu_gets_onnx_that_answers_as_tensorflow_does(
@@ -162,6 +162,22 @@ def test_a_gpu_gets_onnx_that_answers_as_tensorflow_does(
         inputs = pictures(*shape)
         got, expected = ask(compiled.load(), inputs=inputs), ask(tensorflow, inputs=inputs)
         assert np.allclose(got["outputs"], expected["outputs"], atol=1e-4)
+
+
+def test_a_gpu_gets_no_form_that_was_not_asked_for(models: Models, compiler: Compiler) -> None:
+    """As a CPU that does not compute in bf16 gets none in f32 for it."""
+    for target, reason in (
+        ("ml_g4dn", "No form could be made. bf16 was not tried: forms for GPUs are in f32."),
+        ("ml_c4", "No form could be made. bf16 was not tried: ml_c4 does not compute in it."),
+    ):
+        with pytest.raises(CompileError) as refused:
+            compiler(
+                models.masks,
+                target=target,
+                data_input_config=SHAPE,
+                options={"precisions": ["bf16"]},
+            )
+        assert str(refused.value) == reason
 
 
 @pytest.mark.parametrize("target", ["ml_c5", "ml_g4dn"])

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +26,8 @@ _COMPILER = (sys.executable, "-P", "-m", "windtunnel.compiler")
 _STOP_GRACE_S = 2.0
 _SUFFIX = ".tar.gz"
 _REPORT = "report"
+# Its head, and a cell for each row.
+_Column = tuple[str, list[str]]
 
 _ArchiveArgument = Annotated[
     Path,
@@ -241,6 +243,37 @@ def _score(row: Mapping[str, Any]) -> str:
     return "no answer" if row["score"] is None else f"{row['score']:.4f}"
 
 
+def _latencies(rows: Sequence[Mapping[str, Any]]) -> list[_Column]:
+    times = [
+        "{:.2f} ({:.2f} to {:.2f})".format(row["times_baseline"], *row["times_baseline_95"])
+        if "p50_ms" in row
+        else ""
+        for row in rows
+    ]
+    return [_p50s(rows), ("times baseline", times), _cpus(rows)]
+
+
+def _throughputs(rows: Sequence[Mapping[str, Any]]) -> list[_Column]:
+    """Return what decides where throughput does: each form with the setting that is best for it."""
+    from windtunnel.compiler.figures import render_rates
+
+    best = [
+        max((each["inferences_per_s"] for each in row.get("throughput", [])), default=0.0)
+        for row in rows
+    ]
+    rates = [text if rate else "" for rate, text in zip(best, render_rates(best), strict=True)]
+    times = [f"{rate / best[0]:.2f}" if rate and best[0] else "" for rate in best]
+    return [("inferences/s", rates), ("times baseline", times), _p50s(rows), _cpus(rows)]
+
+
+def _p50s(rows: Sequence[Mapping[str, Any]]) -> _Column:
+    return "p50 ms", [f"{row['p50_ms']:.3g}" if "p50_ms" in row else "not timed" for row in rows]
+
+
+def _cpus(rows: Sequence[Mapping[str, Any]]) -> _Column:
+    return "CPU ms", [f"{row['cpu_ms']:.3g}" if "cpu_ms" in row else "" for row in rows]
+
+
 def _show(report: Mapping[str, Any]) -> None:
     """Print what was tried."""
     from rich.console import Console
@@ -249,18 +282,17 @@ def _show(report: Mapping[str, Any]) -> None:
     for notice in report["notices"]:
         typer.echo(f"note: {notice}", err=True)
     table = Table(box=None, pad_edge=False)
-    for head in ("form", "p50 ms", "times baseline", "CPU ms", report["measure"], "at least"):
-        table.add_column(head, justify="left" if head == "form" else "right")
-    for row in (report["baseline"], *report["candidates"]):
-        is_timed = "p50_ms" in row
-        low, high = row["times_baseline_95"] if is_timed else (0.0, 0.0)
-        table.add_row(
-            row["name"],
-            f"{row['p50_ms']:.3g}" if is_timed else "not timed",
-            f"{row['times_baseline']:.2f} ({low:.2f} to {high:.2f})" if is_timed else "",
-            f"{row['cpu_ms']:.3g}" if is_timed else "",
-            _score(row),
-            f"{row['tolerance']:g}" if "tolerance" in row else "",
-        )
+    rows = [report["baseline"], *report["candidates"]]
+    speeds = _throughputs(rows) if report["objective"] == "throughput" else _latencies(rows)
+    right = [
+        (report["measure"], [_score(row) for row in rows]),
+        ("at least", [f"{row['tolerance']:g}" if "tolerance" in row else "" for row in rows]),
+    ]
+    table.add_column("form")
+    for head, _ in (*speeds, *right):
+        # A head may be broken in two, and numbers are not.
+        table.add_column(head, justify="right", no_wrap=head == "times baseline")
+    for number, row in enumerate(rows):
+        table.add_row(row["name"], *(cells[number] for _, cells in (*speeds, *right)))
     Console(highlight=False).print(table)
     typer.echo(f"speeds: {report['measured']}")

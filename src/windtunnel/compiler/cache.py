@@ -20,7 +20,7 @@ from windtunnel.compiler.archive import deliver
 from windtunnel.compiler.job import Job
 from windtunnel.core import limits, processor
 
-_FORMAT = 1
+_FORMAT = 2
 _PACKAGES = ("openvino", "nncf", "tensorflow-cpu", "tensorflow", "onnxruntime", "tf2onnx", "numpy")
 _PIECE_BYTES = 1 << 20
 ARTEFACT, OUTCOME = "model.tar.gz", "outcome.json"
@@ -72,12 +72,16 @@ def take(job: Job, key: str) -> Mapping[str, Any] | None:
         return None
     found = job.cache_dir / key
     try:
-        outcome: Mapping[str, Any] = json.loads((found / OUTCOME).read_text(encoding="utf-8"))
+        kept: Mapping[str, Any] = json.loads((found / OUTCOME).read_text(encoding="utf-8"))
+        outcome: Mapping[str, Any] = kept["outcome"]
+        if _digest(found / ARTEFACT) != kept["archive"]:
+            # A disk was full, or somebody was in there: an archive that is not whole is none.
+            return None
         for name in REPORTS:
             shutil.copyfile(found / name, job.report_dir / name)
         deliver(found / ARTEFACT, job.output)
         os.utime(found)
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError, TypeError):
         # It was never there, or another job has made room of it.
         return None
     return outcome
@@ -94,7 +98,8 @@ def keep(cache_dir: Path | None, key: str, artefact: Path, reports: Path, outcom
             shutil.copyfile(artefact, made / ARTEFACT)
             for name in REPORTS:
                 shutil.copyfile(reports / name, made / name)
-            (made / OUTCOME).write_text(json.dumps(outcome), encoding="utf-8")
+            kept = {"archive": _digest(artefact), "outcome": outcome}
+            (made / OUTCOME).write_text(json.dumps(kept), encoding="utf-8")
             # What is there already could not be read, or has just been made by another job.
             shutil.rmtree(cache_dir / key, ignore_errors=True)
             made.rename(cache_dir / key)

@@ -22,6 +22,7 @@ from windtunnel.compiler.targets import Target
 from windtunnel.compiler.verify import Measure
 from windtunnel.serving.compiled import Manifest, Streams
 from windtunnel.serving.engines.engine import Engine, Threads
+from windtunnel.serving.errors import LoadError
 from windtunnel.serving.openvino_library import ov
 from windtunnel.serving.tensors import Tensors
 
@@ -128,7 +129,12 @@ def onnx_candidate(made_of: Ingredients) -> Candidate:
     names = made_of.source.to_onnx(directory / _ONNX_FILE)
     manifest = _manifest(made_of, names, "onnxruntime", _ONNX_FILE, precision="f32", floats="f32")
     manifest.write(directory)
-    return Candidate("onnx f32", directory, manifest, OnnxEngine(directory, Threads()))
+    try:
+        engine = OnnxEngine(directory, Threads())
+    except LoadError as error:
+        # It has no kernel for an operation, say.
+        raise CompileError(" ".join(str(error).split())) from error
+    return Candidate("onnx f32", directory, manifest, engine)
 
 
 def write_candidate(

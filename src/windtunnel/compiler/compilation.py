@@ -18,6 +18,8 @@ from windtunnel.compiler.candidates import Candidate, Ingredients
 from windtunnel.compiler.choice import Choice, Entry, Setting
 from windtunnel.compiler.errors import CompileError
 from windtunnel.compiler.job import Job
+from windtunnel.compiler.options import PRECISIONS
+from windtunnel.compiler.pipeline import UNPACKED
 from windtunnel.compiler.report import Findings, render_page, tell_all
 from windtunnel.compiler.shapes import Shapes, choose_shapes
 from windtunnel.compiler.sources import Graph, Source, open_source
@@ -46,7 +48,7 @@ def compile_afresh(job: Job, work: Path, tell: Tell) -> Made:
     for name in REPORTS:
         (job.report_dir / name).unlink(missing_ok=True)
     tell("unpacking the archive", 0.0)
-    unpacked = work / "archive"
+    unpacked = work / UNPACKED
     unpacked.mkdir()
     archive.unpack(job.archive, unpacked)
     brought = archive.find_model(unpacked, job.framework)
@@ -98,6 +100,7 @@ class _Compilation:
         self._calibration: list[Tensors] = []
         self._expected: list[Tensors] = []
         self._measure: Measure
+        self._tried: list[str] = []
         self._candidates: list[Candidate] = []
         self._timings: dict[str, trial.Lone] = {}
         self._throughputs: dict[str, list[Setting]] = {}
@@ -105,6 +108,7 @@ class _Compilation:
     def run(self) -> None:
         """Make candidates, see whether they are right, time them, and choose."""
         job, source = self._job, self._source
+        self._tried = self._choose_precisions()
         self._tell("converting the graph", 0.1)
         graph = None if self._is_gpu else source.to_openvino()
         self._choose_samples(graph)
@@ -112,7 +116,14 @@ class _Compilation:
         own = None
         if job.options.metric is not None:
             own = verify.load_metric(job.options.metric, self._unpacked)
-        self._measure = verify.choose_measure(self._expected, job.options.tolerance, own)
+        self._measure = verify.choose_measure(
+            self._expected, job.options.tolerance, self._tried, own
+        )
+        if verify.are_alike(self._expected):
+            self.notices.append(
+                f"{source.title} gives the same answer to all {len(self._expected)} samples: they"
+                " tell forms apart badly"
+            )
         self._make(graph)
         self._time()
         self.choice = choice.choose(
@@ -137,6 +148,11 @@ class _Compilation:
         if self._job.calibration is not None:
             given = samples.read_samples(self._job.calibration, signature, self._shapes)
             self._calibration, self._samples = samples.divide(given)
+            if "int8" in self._tried and len(given) < samples.DIVIDED_COUNT_MIN:
+                self.notices.append(
+                    "int8 was compared on the samples it was quantised by: give"
+                    f" {samples.DIVIDED_COUNT_MIN} or more, and some are kept for comparing"
+                )
             return
         highs: dict[str, float] = {}
         if graph is not None:
@@ -151,18 +167,14 @@ class _Compilation:
             self._shapes,
             job.target,
             self._work,
-            job.options.precisions,
+            self._tried,
             self._calibration,
-            can_bf16=self._can_bf16(),
+            can_bf16="bf16" in self._tried,
         )
         if graph is None:
             self._tell("converting to ONNX", 0.15)
             self._try(candidates.onnx_candidate(made_of))
             return
-        if "int8" in job.options.precisions and not self._calibration:
-            self.notices.append(
-                "int8 was not tried: it needs calibration data (the option calibration)"
-            )
         try:
             for each in candidates.openvino_candidates(
                 made_of, graph, lambda text: self._tell(text, 0.3)
@@ -178,10 +190,31 @@ class _Compilation:
         if not self._candidates:
             raise CompileError(f"No form could be made. {'; '.join(self.notices)}.")
 
+    def _choose_precisions(self) -> list[str]:
+        """Return what can be tried of what was asked for, or raise CompileError."""
+        asked = self._job.options.precisions
+        tried = [each for each in PRECISIONS if each in asked and self._can(each)]
+        if not tried:
+            raise CompileError(f"No form could be made. {'; '.join(self.notices)}.")
+        return tried
+
+    def _can(self, precision: str) -> bool:
+        if precision == "f32":
+            return True
+        if self._is_gpu:
+            # Whoever asked for nothing in particular misses nothing.
+            if {*self._job.options.precisions} != {*PRECISIONS}:
+                self.notices.append(f"{precision} was not tried: forms for GPUs are in f32")
+            return False
+        if precision == "int8" and self._job.calibration is None:
+            self.notices.append(
+                "int8 was not tried: it needs calibration data (the option calibration)"
+            )
+            return False
+        return precision != "bf16" or self._can_bf16()
+
     def _can_bf16(self) -> bool:
         job = self._job
-        if self._is_gpu or "bf16" not in job.options.precisions:
-            return False
         if not job.target.computes_bf16:
             self.notices.append(f"bf16 was not tried: {job.target.name} does not compute in it")
             return False

@@ -7,9 +7,11 @@ Neo's CompilerOptions is a JSON string with keys of its own for each target; our
     calibration    an S3 URI (on the command line: --calibration FILE) of an .npz with an array for
                    each input, its rows the samples. int8 is tried only with it
     precisions     which to try: a list of "f32", "bf16", "int8"
-    tolerance      a number by precision that takes the place of the default: {"int8": 0.95}
+    tolerance      a number by precision that takes the place of the default: {"int8": 0.95};
+                   from 0 to 1, but for a metric of one's own
     metric         "FILE.py:FUNCTION" inside the archive: FUNCTION(expected, got) returns a number,
-                   the larger the better, held to `tolerance`
+                   the larger the better, held to `tolerance`, which has one for each precision
+                   that is tried
     safe_mode      false: load Lambda layers of a Keras file, which run code that is in it
 """
 
@@ -84,6 +86,10 @@ def _check(given: Mapping[str, object]) -> None:
         name in PRECISIONS and _is_number(value) for name, value in tolerance.items()
     ):
         raise CompileError('CompilerOptions tolerance is like {"bf16": 0.99}.')
+    if given.get("metric") is None and not all(0 <= each <= 1 for each in tolerance.values()):
+        raise CompileError(
+            "CompilerOptions tolerance is from 0 to 1: the best that answers can have is 1."
+        )
     for name in ("calibration", "metric"):
         if not isinstance(given.get(name, ""), str):
             raise CompileError(f"CompilerOptions {name} is a string.")

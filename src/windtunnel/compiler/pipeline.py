@@ -17,6 +17,8 @@ from windtunnel.compiler.errors import CompileError
 from windtunnel.compiler.job import Job
 
 Tell = Callable[[str, float], None]
+# Where the archive is unpacked, in the folder of a job.
+UNPACKED = "archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,20 @@ def compile_job(job: Job, tell: Tell) -> Outcome:
     from windtunnel.compiler.compilation import compile_afresh
 
     with tempfile.TemporaryDirectory(prefix="windtunnel-compile-") as work:
-        made = compile_afresh(job, Path(work), tell)
+        try:
+            made = compile_afresh(job, Path(work), tell)
+        except CompileError as error:
+            raise type(error)(_without(str(error), Path(work))) from error
     said = {"derived": made.derived, "engine": made.engine, "summary": made.summary}
     cache.keep(job.cache_dir, key, job.output, job.report_dir, said)
     return Outcome(job.output, made.derived, made.engine, made.summary)
+
+
+def _without(text: str, work: Path) -> str:
+    """Take a folder that will be gone out of a text: what was in it has the names it came with."""
+    for path in (work / UNPACKED, work):
+        text = text.replace(f"{path}/", "")
+    return text
 
 
 def _check_output(job: Job) -> None:

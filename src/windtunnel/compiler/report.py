@@ -14,6 +14,7 @@ from windtunnel.compiler import trial
 from windtunnel.compiler.cache import versions
 from windtunnel.compiler.candidates import Candidate
 from windtunnel.compiler.choice import Choice, Setting
+from windtunnel.compiler.figures import render_rates
 from windtunnel.compiler.job import Job
 from windtunnel.compiler.measure import compare
 from windtunnel.compiler.shapes import Shapes
@@ -133,6 +134,7 @@ main { max-width: 60rem; margin: 0 auto; padding: 2rem 1.5rem 4rem; }
 h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th { text-align: left; color: #5b6b85; font-weight: 500; }
+th + th, td + td { text-align: right; }
 th, td { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid #e3e8f0; vertical-align: top; }
 tr.chosen td { background: #eef6ff; font-weight: 600; } tr.wrong td { color: #a33; }
 .scale { position: relative; height: 1rem; min-width: 14rem; }
@@ -147,7 +149,10 @@ footer { color: #5b6b85; margin-top: 2rem; font-size: .9rem; }
 def render_page(report: Mapping[str, Any]) -> str:
     """Return the page of a record."""
     rows = [report["baseline"], *report["candidates"]]
-    longest = max((row["p50_ms"] for row in rows if "p50_ms" in row), default=0.0)
+    longest = max(
+        (max(row["p50_ms"], row["p50_ms_middle_half"][1]) for row in rows if "p50_ms" in row),
+        default=0.0,
+    )
     footer = (
         f"Bars are medians, lines the middle half of the rounds. Speeds are {report['measured']}."
     )
@@ -166,7 +171,7 @@ def render_page(report: Mapping[str, Any]) -> str:
                 "times baseline",
                 "CPU ms",
                 report["measure"],
-                "of at least",
+                "at least",
             ),
             [_latency_row(row, report, longest) for row in rows],
         ),
@@ -236,29 +241,23 @@ def _bar(row: Mapping[str, Any], longest: float) -> str:
 
 
 def _throughput(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    lines = [
-        _row_of(
-            [
-                _text(row["name"]),
-                _text(each["streams"]),
-                _text(each["threads"]),
-                f"{each['inferences_per_s']:.4g}",
-            ]
-        )
-        for row in rows
-        for each in row.get("throughput", [])
-    ]
-    if not lines:
+    settings = [(row["name"], each) for row in rows for each in row.get("throughput", [])]
+    if not settings:
         return []
+    rates = render_rates([each["inferences_per_s"] for _, each in settings])
+    lines = [
+        _row_of([_text(name), _text(each["streams"]), _text(each["threads"]), rate])
+        for (name, each), rate in zip(settings, rates, strict=True)
+    ]
     head = ("form", "at once", "threads of each", "inferences a second")
     return ["<h2>Throughput, several at once</h2>", _table(head, lines)]
 
 
 def _profile(report: Mapping[str, Any]) -> list[str]:
     profile = report["profile"]
-    if profile is None:
+    if profile is None or not profile["ms_by_precision"]:
         return []
-    spent = ", ".join(f"{name} {each:.2f} ms" for name, each in profile["ms_by_precision"].items())
+    spent = ", ".join(f"{name} {each:.3f} ms" for name, each in profile["ms_by_precision"].items())
     lines = [
         _row_of([_text(name), f"{each:.3f}"])
         for name, each in profile["ms_in_floats_by_operation"].items()

@@ -19,6 +19,8 @@ from windtunnel.serving.tensors import Signature, Tensors, TensorSpec, render_sh
 
 _SEED = 20260101
 SAMPLE_COUNT = 8
+# With so many, some are kept for comparing.
+DIVIDED_COUNT_MIN = 2 * SAMPLE_COUNT
 # One pixel of a coarse field in each direction for so many of the picture's.
 _FIELD_PX = 24
 _NOISE_SHARE = 0.05
@@ -89,8 +91,6 @@ def read_samples(path: Path, signature: Signature, shapes: Shapes) -> list[Tenso
         raise CompileError(
             f"The calibration data {path.name} is not an .npz of arrays: {error}."
         ) from error
-    if len(arrays) == len(signature.inputs) == 1:
-        arrays = dict(zip(signature.inputs, arrays.values(), strict=True))
     if arrays.keys() != signature.inputs.keys():
         names = ", ".join(sorted(arrays)) or "no array"
         raise CompileError(f"The calibration data has {names}. {describe(signature)}")
@@ -101,8 +101,8 @@ def read_samples(path: Path, signature: Signature, shapes: Shapes) -> list[Tenso
         _check(signature.inputs[name], array, shapes[name], signature)
     count = min(*counts, limits.CALIBRATION_SAMPLE_COUNT_MAX) if counts else 0
     return [
-        {name: _fit(arrays[name][index], shapes[name], spec) for name, spec in _inputs(signature)}
-        for index in range(count)
+        {name: _fit(arrays[name], row, shapes[name], spec) for name, spec in _inputs(signature)}
+        for row in range(count)
     ]
 
 
@@ -111,7 +111,7 @@ def divide(given: list[Tensors]) -> tuple[list[Tensors], list[Tensors]]:
 
     A form is judged on samples that did not make it, as far as there are enough of them.
     """
-    if len(given) < 2 * SAMPLE_COUNT:
+    if len(given) < DIVIDED_COUNT_MIN:
         return given, given[-SAMPLE_COUNT:]
     return given[:-SAMPLE_COUNT], given[-SAMPLE_COUNT:]
 
@@ -137,12 +137,18 @@ def _check(
         )
 
 
-def _fit(sample: np.ndarray, shape: tuple[int, ...], spec: TensorSpec) -> np.ndarray:
-    """Return one sample as a batch of the compiled size."""
+def _fit(array: np.ndarray, row: int, shape: tuple[int, ...], spec: TensorSpec) -> np.ndarray:
+    """Return one sample as a batch of the compiled size, or raise CompileError."""
     assert spec.type is not None
-    if not shape:
-        return np.asarray(sample).astype(spec.type.dtype)
-    return np.repeat(sample[np.newaxis], shape[0], axis=0).astype(spec.type.dtype)
+    # What a smaller type has no room for is infinite in it, and said below.
+    with np.errstate(over="ignore"):
+        sample = np.asarray(array[row]).astype(spec.type.dtype)
+    # An activation may swallow it: the answers are finite then, and all the same.
+    if "f" in {array.dtype.kind, sample.dtype.kind} and not np.isfinite(sample).all():
+        raise CompileError(
+            f"The calibration data for {spec.name} holds values that are not finite (row {row})."
+        )
+    return np.repeat(sample[np.newaxis], shape[0], axis=0) if shape else sample
 
 
 def guess_highs(model: Any) -> dict[str, float]:  # noqa: ANN401 - OpenVINO's model

@@ -84,6 +84,10 @@ def parse_target(given: object, local_features: frozenset[str]) -> Target:
     for prefix, reason in _REFUSED.items():
         if family.startswith(prefix):
             raise CompileError(f"The target {name} is not offered: {reason}. {_offered()}")
+    near = f"ml_{family.removeprefix('ml_').partition('_')[0]}"
+    if near in _CPU_FAMILIES or near in _GPU_FAMILIES:
+        # `c5`, `ml.c5.xlarge`.
+        raise CompileError(f"The target {name} is not offered: did you mean {near}?")
     if family.startswith("ml_"):
         raise CompileError(f"The target {name} is not known here. {_offered()}")
     raise CompileError(

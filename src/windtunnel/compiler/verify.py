@@ -4,7 +4,10 @@
                union of what is above 0.4, in the mean of the samples. 0.4 is the threshold of the
                workshop's notebook. Where it leaves the samples' masks empty, or full, two masks
                agree whatever is in them: such answers are compared as all else is
-    relative   all else: 1 less the root mean square of the difference, against that of the answer
+    relative   all else: 1 less the root mean square of the difference, against that of how far the
+               baseline's answers, all of an output's, are from their mean. Against their size a
+               model of temperatures would pass that always answers the mean: here it has 0 or
+               less. Where answers do not deviate, as one number does not, it is against their size
     own        the user's metric
 
 All are the better the larger. The defaults of TOLERANCES are what a mask of the reference U-Net
@@ -13,10 +16,11 @@ precision add up to over some twenty layers.
 """
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,14 +29,17 @@ from windtunnel.compiler.errors import CompileError
 from windtunnel.serving.tensors import Tensors
 
 THRESHOLD = 0.4
-MASK, RELATIVE, OWN = "mask IoU at 0.4", "1 - relative error", "the archive's metric"
+MASK, RELATIVE, OWN = "mask IoU at 0.4", "1 - error / deviation", "the archive's metric"
 TOLERANCES: Mapping[str, Mapping[str, float]] = {
     MASK: {"f32": 0.995, "bf16": 0.99, "int8": 0.98},
     RELATIVE: {"f32": 0.9999, "bf16": 0.98, "int8": 0.90},
 }
 _RANK_MASKS_MIN = 3
+# What deviates by less than so many roundings of its type is one number that was computed twice.
+_ROUNDINGS = 4
 
 Metric = Callable[[Tensors, Tensors], float]
+Answers = Sequence[Tensors]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +47,36 @@ class Measure:
     """How answers are compared, and what is enough for each precision."""
 
     name: str
-    metric: Metric
+    # Of what is expected, and what was got, for all samples.
+    score: Callable[[Answers, Answers], float]
     tolerance: Mapping[str, float]
 
-    def score(self, expected: Sequence[Tensors], got: Sequence[Tensors]) -> float:
-        """Return the mean over the samples."""
-        scores = [self.metric(*pair) for pair in zip(expected, got, strict=True)]
-        return float(np.mean(scores))
+
+def mean_of(metric: Metric) -> Callable[[Answers, Answers], float]:
+    """Return the mean over the samples of a metric of one."""
+
+    def score(expected: Answers, got: Answers) -> float:
+        return float(np.mean([metric(*pair) for pair in zip(expected, got, strict=True)]))
+
+    return score
 
 
 def choose_measure(
-    expected: Sequence[Tensors],
+    expected: Answers,
     tolerance: Mapping[str, float],
+    tried: Sequence[str],
     own: Metric | None = None,
 ) -> Measure:
     """Return how to compare with what the baseline has answered, or raise CompileError."""
     if own is not None:
-        if not tolerance:
-            raise CompileError("A metric of your own needs a tolerance in CompilerOptions.")
-        return Measure(OWN, own, tolerance)
+        lacking = [precision for precision in tried if precision not in tolerance]
+        if lacking:
+            raise CompileError(
+                "A metric of your own needs a tolerance for each precision that is tried, and"
+                f" CompilerOptions has none for {', '.join(lacking)}: give it, or name in"
+                " precisions what to try."
+            )
+        return Measure(OWN, mean_of(own), tolerance)
     for answer in expected:
         for name, value in answer.items():
             if value.dtype.kind == "f" and not np.isfinite(value).all():
@@ -67,8 +85,16 @@ def choose_measure(
                     " compared with it. Give samples of your own (calibration)."
                 )
     if all(map(_is_mask, expected)) and _say_something(expected):
-        return Measure(MASK, _mask_iou, {**TOLERANCES[MASK], **tolerance})
+        return Measure(MASK, mean_of(_mask_iou), {**TOLERANCES[MASK], **tolerance})
     return Measure(RELATIVE, _closeness, {**TOLERANCES[RELATIVE], **tolerance})
+
+
+def are_alike(answers: Answers) -> bool:
+    """Say whether several samples got the same answer: a form that is a constant has it, too."""
+    first, *others = answers
+    return bool(others) and all(
+        np.array_equal(value, other[name]) for other in others for name, value in first.items()
+    )
 
 
 def _is_mask(answer: Tensors) -> bool:
@@ -83,7 +109,7 @@ def _is_mask(answer: Tensors) -> bool:
     )
 
 
-def _say_something(masks: Sequence[Tensors]) -> bool:
+def _say_something(masks: Answers) -> bool:
     """Whether masks have both sides of the threshold: of others, any nonsense has the same."""
     sides = [value > THRESHOLD for mask in masks for value in map(_floats, mask.values())]
     return any(map(np.any, sides)) and not all(map(np.all, sides))
@@ -103,16 +129,46 @@ def _mask_iou(expected: Tensors, got: Tensors) -> float:
     return int(np.count_nonzero(here & there)) / union if union else 1.0
 
 
-def _closeness(expected: Tensors, got: Tensors) -> float:
-    worst = 1.0
-    for name, value in expected.items():
-        here, there = value.astype(np.float64), np.asarray(got[name], np.float64)
-        if here.shape != there.shape or not np.isfinite(there).all():
+def _closeness(expected: Answers, got: Answers) -> float:
+    """Return what the worst of the outputs has."""
+    return min(
+        _closeness_of([each[name] for each in expected], [each[name] for each in got])
+        for name in expected[0]
+    )
+
+
+def _closeness_of(
+    expected: Sequence[npt.NDArray[np.generic]], got: Sequence[npt.NDArray[np.generic]]
+) -> float:
+    for here, there in zip(expected, got, strict=True):
+        if here.shape != there.shape or not np.isfinite(_doubles(there)).all():
             return -np.inf
-        size = float(np.sqrt(np.mean(here**2)))
-        error = float(np.sqrt(np.mean((here - there) ** 2)))
-        worst = min(worst, 1 - (error / size if size else float(error > 0)))
-    return worst
+    count = sum(value.size for value in expected)
+    if not count:
+        return 1.0
+    mean = sum(float(_doubles(value).sum()) for value in expected) / count
+    size = _root_mean_square(map(_doubles, expected), count)
+    deviation = _root_mean_square((_doubles(value) - mean for value in expected), count)
+    error = _root_mean_square(
+        (_doubles(a) - _doubles(b) for a, b in zip(expected, got, strict=True)), count
+    )
+    scale = deviation if deviation > _ROUNDINGS * _rounding(expected[0]) * size else size
+    return 1 - (error / scale if scale else float(error > 0))
+
+
+def _doubles(value: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    return np.asarray(value, np.float64)
+
+
+def _root_mean_square(values: Iterable[npt.NDArray[np.float64]], count: int) -> float:
+    # One sample after the other: the doubles of all at once may be gigabytes.
+    return math.sqrt(sum(float(np.sum(value**2)) for value in values) / count)
+
+
+def _rounding(value: npt.NDArray[np.generic]) -> float:
+    """Return a rounding's share of a number; the mean of whole ones is taken in doubles."""
+    kind: Any = value.dtype if value.dtype.kind == "f" else np.float64
+    return float(np.finfo(kind).eps)
 
 
 def load_metric(spec: str, directory: Path) -> Metric:

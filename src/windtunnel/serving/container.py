@@ -348,8 +348,8 @@ def _tell(setup: _Setup) -> None:
         "model servers: %d; cores: %d; intra-op threads: %s; inter-op threads: %s",
         settings.server_count,
         cores,
-        settings.threads.intra_op or f"{cores} (TensorFlow chooses)",
-        settings.threads.inter_op or f"{cores} (TensorFlow chooses)",
+        settings.threads.intra_op or f"{cores} (the engine chooses)",
+        settings.threads.inter_op or f"{cores} (the engine chooses)",
     )
     if script is not None:
         workers = settings.workers

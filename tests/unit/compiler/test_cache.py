@@ -77,6 +77,23 @@ def test_what_is_not_whole_is_made_again(job: Job, lost: str) -> None:
     assert cache.take(job, "k") == {"n": 2}
 
 
+def test_an_archive_that_is_not_what_was_kept_is_made_again(job: Job) -> None:
+    """A disk that was full: the half of an archive is no success."""
+    assert job.cache_dir is not None
+    make_outcome(job)
+    cache.keep(job.cache_dir, "k", job.output, job.report_dir, {"n": 1})
+    (job.cache_dir / "k" / cache.ARTEFACT).write_bytes(b"comp")
+    job.output.unlink()
+
+    assert cache.take(job, "k") is None
+    assert not job.output.exists()
+
+    make_outcome(job)
+    cache.keep(job.cache_dir, "k", job.output, job.report_dir, {"n": 2})
+    assert cache.take(job, "k") == {"n": 2}
+    assert job.output.read_bytes() == b"compiled"
+
+
 def test_the_least_recently_used_go(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has the size of a model; what a killed job was keeping counts, too."""
     assert job.cache_dir is not None

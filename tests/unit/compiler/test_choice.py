@@ -59,6 +59,16 @@ def test_what_gains_nothing_elsewhere_is_taken_and_said() -> None:
     assert "which is not the target" in found.reason
 
 
+def test_what_is_the_fastest_here_may_not_be_on_its_target_and_the_reason_says_so() -> None:
+    """A form may gain by instructions that the target lacks."""
+    found = choose([entry("int8", 0.002)], TENSORFLOW, "latency", must_be_faster=False)
+
+    assert found.reason == (
+        "int8 is the fastest: 5.00x TensorFlow by median latency on this machine, which is not the"
+        " target."
+    )
+
+
 def test_without_a_right_form_there_is_none_and_each_is_told_by_how_much() -> None:
     """Who knows how far off a form is can decide whether to allow it."""
     entries = [entry("f32", None, score=0.9), entry("bf16", None, score=float("nan"))]

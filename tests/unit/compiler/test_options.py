@@ -38,6 +38,13 @@ def test_all_options_are_taken() -> None:
     )
 
 
+def test_a_metric_of_ones_own_may_end_anywhere() -> None:
+    """Decibels go to sixty, and an error below zero ends at none."""
+    given = {"metric": "m.py:psnr", "tolerance": {"f32": 60, "int8": -0.5}}
+
+    assert parse_options(json.dumps(given)).tolerance == {"f32": 60, "int8": -0.5}
+
+
 def test_keys_of_neos_own_engines_are_taken_and_said_to_do_nothing() -> None:
     """A notebook written for Neo goes on, and its author learns what became of the option."""
     options = parse_options('{"precision_mode": "FP16"}')
@@ -65,6 +72,8 @@ def test_keys_of_neos_own_engines_are_taken_and_said_to_do_nothing() -> None:
         ('{"tolerance": {"f32": "0.9"}}', "tolerance is like"),
         ('{"tolerance": {"f32": true}}', "tolerance is like"),
         ('{"tolerance": {"f32": NaN}}', "tolerance is like"),
+        ('{"tolerance": {"bf16": 2}}', "tolerance is from 0 to 1"),
+        ('{"tolerance": {"f32": 0.9, "int8": -0.1}}', "tolerance is from 0 to 1"),
         ('{"calibration": 1}', "calibration is a string"),
         ('{"metric": {}}', "metric is a string"),
         ('{"safe_mode": "no"}', "safe_mode is true or false"),

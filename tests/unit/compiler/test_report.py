@@ -90,13 +90,43 @@ def test_a_page_tells_what_was_tried_what_it_was_worth_and_why_one_was_taken() -
         "bf16 1 20 2.00x (1.90 to 2.10) 40 0.9987 0.99",
         "f32 not timed no answer 0.995",
         "int8 was not tried: it needs calibration data",
-        "bf16 2 1 55",
+        "bf16 2 1 55.0",
         "Convolution 18.000",
         "A processor, 2 cores (avx2); openvino 2026.4",
     ):
         assert told in text
     assert 'src="' not in page
     assert 'href="' not in page
+
+
+def test_the_spread_of_the_slowest_form_is_drawn_whole() -> None:
+    """The axis ends at the largest upper quartile, or the slowest looks as if it had none."""
+    baseline = RECORD["baseline"] | {"p50_ms": 40.0, "p50_ms_middle_half": [30.0, 50.0]}
+
+    page = render_page(RECORD | {"baseline": baseline})
+
+    assert 'class="bar" style="width:80.0%"' in page
+    assert 'class="whisker" style="left:60.0%;width:40.0%"' in page
+
+
+def test_numbers_can_be_compared_down_a_column() -> None:
+    """Right-aligned, with thousands and as many decimals."""
+    record = json.loads(json.dumps(RECORD))
+    record["baseline"]["throughput"][0]["inferences_per_s"] = 8272.4
+    record["candidates"][0]["throughput"][0]["inferences_per_s"] = 10167.8
+
+    page = render_page(record)
+
+    assert "TensorFlow 2 all 8,272 bf16 2 1 10,170" in text_of(page)
+    assert "td + td { text-align: right; }" in page
+    assert "mask IoU at 0.4 at least" in text_of(page)
+
+
+def test_a_graph_of_which_no_time_is_known_has_no_profile() -> None:
+    """One that is a constant takes none."""
+    profile: dict[str, Any] = {"ms_by_precision": {}, "ms_in_floats_by_operation": {}}
+
+    assert "By precision" not in render_page(RECORD | {"profile": profile})
 
 
 def test_a_page_without_a_choice_or_a_time_is_a_page() -> None:

@@ -64,7 +64,7 @@ def test_given_samples_are_taken_a_row_each_as_the_compiled_batch(tmp_path: Path
     """Whoever compiles for a batch of two still has single pictures."""
     pictures = np.arange(3 * 192).reshape(3, 8, 8, 3)
 
-    found = read_samples(given(tmp_path / "c.npz", anything=pictures), PICTURES, SHAPES)
+    found = read_samples(given(tmp_path / "c.npz", inputs=pictures), PICTURES, SHAPES)
 
     assert [each["inputs"].shape for each in found] == [(2, 8, 8, 3)] * 3
     assert all(each["inputs"].dtype == np.float32 for each in found)
@@ -93,12 +93,13 @@ def test_more_samples_than_the_limit_are_not_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "reason"),
     [
-        ({"a": np.zeros((4, 9, 9, 3))}, r"for inputs has samples of \[9,9,3\].*for \[8,8,3\]"),
-        ({"a": np.zeros((8, 8, 3))}, r"for inputs has samples of \[8,3\]"),
-        ({"a": np.zeros((4, 8, 8, 3), "U3")}, "for inputs is of type <U3"),
-        ({"a": np.zeros((4, 8, 8, 3), complex)}, "for inputs is of type complex128"),
-        ({"a": np.zeros((0, 8, 8, 3))}, "has no samples"),
-        ({"a": np.float32(1)}, "has no samples"),
+        ({"inputs": np.zeros((4, 9, 9, 3))}, r"for inputs has samples of \[9,9,3\].*for \[8,8,3\]"),
+        ({"inputs": np.zeros((8, 8, 3))}, r"for inputs has samples of \[8,3\]"),
+        ({"inputs": np.zeros((4, 8, 8, 3), "U3")}, "for inputs is of type <U3"),
+        ({"inputs": np.zeros((4, 8, 8, 3), complex)}, "for inputs is of type complex128"),
+        ({"inputs": np.zeros((0, 8, 8, 3))}, "has no samples"),
+        ({"inputs": np.float32(1)}, "has no samples"),
+        ({"a": np.zeros((4, 8, 8, 3))}, "has a. The model takes inputs"),
         ({"a": np.zeros(1), "b": np.zeros(1)}, "has a, b. The model takes inputs"),
         ({}, "has no array. The model takes inputs"),
     ],
@@ -117,6 +118,21 @@ def test_fractions_for_whole_numbers_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(CompileError, match="for x is of type float64. The model takes x: uint8"):
         read_samples(path, signature(x="uint8"), {"x": (1, 8, 8, 3)})
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
+def test_samples_that_are_not_finite_are_refused_by_name_and_row(
+    tmp_path: Path, bad: float
+) -> None:
+    """An activation swallows NaN, and all answers are alike; 1e300 is more than a float holds."""
+    values = np.zeros((4, 3))
+    values[2, 1] = bad
+    path = given(tmp_path / "c.npz", x=values, y=np.zeros((4, 1)))
+
+    with pytest.raises(
+        CompileError, match=r"data for x holds values that are not finite \(row 2\)"
+    ):
+        read_samples(path, signature(x="float", y="float"), {"x": (2, 3), "y": (2, 1)})
 
 
 def test_inputs_need_as_many_samples_each(tmp_path: Path) -> None:

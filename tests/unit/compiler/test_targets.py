@@ -84,13 +84,23 @@ def test_every_device_that_aws_lists_is_offered_or_refused_with_a_reason() -> No
         ("ml_eia2", "AWS has ended Elastic Inference"),
         ("lambda", "a Lambda function is no endpoint"),
         ("jetson_nano", "edge devices are not served here"),
-        ("c5", "it is no family of instances"),
+        ("c55", "it is no family of instances"),
         ("ml_z9", "is not known here"),
     ],
 )
 def test_what_is_not_offered_is_refused_by_its_reason(name: str, reason: str) -> None:
     """A person can choose another target only when told why, and which there are."""
     with pytest.raises(CompileError, match=f"{re.escape(reason)}.*Offered are local, ml_c4"):
+        parse_target(name, HERE)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("c5", "ml_c5"), ("C7I", "ml_c7i"), ("ml.c5.xlarge", "ml_c5"), ("g4dn.2xlarge", "ml_g4dn")],
+)
+def test_who_nearly_named_a_family_is_told_its_name(name: str, near: str) -> None:
+    """Endpoints take types of instances, and a compilation takes families."""
+    with pytest.raises(CompileError, match=rf"{name} is not offered: did you mean {near}\?"):
         parse_target(name, HERE)
 
 

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 from windtunnel.compiler.errors import CompileError
-from windtunnel.compiler.verify import MASK, RELATIVE, Measure, choose_measure, load_metric
+from windtunnel.compiler.verify import (
+    MASK,
+    RELATIVE,
+    Measure,
+    are_alike,
+    choose_measure,
+    load_metric,
+    mean_of,
+)
+
+ALL = ("f32", "bf16", "int8")
 
 
 def mask(*values: float) -> dict[str, Any]:
@@ -19,7 +29,7 @@ def vector(*values: float) -> dict[str, Any]:
 
 
 def score(expected: dict[str, Any], got: dict[str, Any], measure: str) -> float:
-    chosen = choose_measure([expected], {})
+    chosen = choose_measure([expected], {}, ALL)
     assert chosen.name == measure
     return chosen.score([expected], [got])
 
@@ -42,7 +52,7 @@ def test_masks_are_compared_by_what_is_above_the_threshold(got: Any, iou: float)
 def test_one_empty_mask_among_others_agrees_with_an_empty_one() -> None:
     """Some pictures have nothing in them."""
     expected = [mask(0.9, 0.1), mask(0.1, 0.1)]
-    measure = choose_measure(expected, {})
+    measure = choose_measure(expected, {}, ALL)
 
     assert measure.name == MASK
     assert measure.score(expected, [mask(0.9, 0.1), mask(0.2, 0.2)]) == 1.0
@@ -62,7 +72,7 @@ def test_an_answer_that_is_not_finite_is_never_right(expected: Any, bad: float) 
     ((name, value),) = expected.items()
     got = {name: np.where(value == value.min(), np.float32(bad), value)}
 
-    measure = choose_measure([expected], {})
+    measure = choose_measure([expected], {}, ALL)
 
     assert not measure.score([expected], [got]) >= -1e9
 
@@ -70,15 +80,57 @@ def test_an_answer_that_is_not_finite_is_never_right(expected: Any, bad: float) 
 def test_an_answer_of_another_shape_is_never_right() -> None:
     """Arrays of numpy would stretch one row over all."""
     for expected, got in ((mask(0.9, 0.1), mask(0.9)), (vector(1, 2), vector(1))):
-        assert choose_measure([expected], {}).score([expected], [got]) == -np.inf
+        assert choose_measure([expected], {}, ALL).score([expected], [got]) == -np.inf
 
 
-def test_others_are_compared_by_their_relative_error_and_the_worst_output_counts() -> None:
+def test_others_are_compared_by_how_much_they_deviate_and_the_worst_output_counts() -> None:
     """A second output that is wrong is wrong however right the first is."""
-    expected = {"a": np.array([3.0, 4.0]), "b": np.array([1.0, 0.0])}
-    got = {"a": np.array([3.0, 4.0]), "b": np.array([1.0, 0.1])}
+    expected = {"a": np.array([3.0, 4.0]), "b": np.array([101.0, 99.0])}
+    got = {"a": np.array([3.0, 4.0]), "b": np.array([101.1, 98.9])}
 
     assert score(expected, got, RELATIVE) == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("constant", [300.0, 299.5, 0.0])
+@pytest.mark.parametrize("level", [0.0, 300.0, -1e5])
+def test_a_constant_is_never_right_however_large_answers_are(level: float, constant: float) -> None:
+    """Temperatures of 300 K that vary by one: the constant is within a hundredth of their size."""
+    random = np.random.Generator(np.random.PCG64(1))
+    expected = [{"y": level + random.normal(0, 1, (1, 4))} for _ in range(8)]
+    mean = np.mean([each["y"] for each in expected])
+    measure = choose_measure(expected, {}, ALL)
+
+    for value in (mean, constant):
+        assert measure.score(expected, [{"y": np.full((1, 4), value)}] * 8) <= 1e-9
+
+
+def test_answers_deviate_over_all_samples() -> None:
+    """One number a sample is a constant in each, and none over all of them."""
+    expected = [vector(299), vector(301)]
+    measure = choose_measure(expected, {}, ALL)
+
+    assert measure.score(expected, [vector(299.1), vector(300.9)]) == pytest.approx(0.9, abs=1e-4)
+    assert measure.score(expected, [vector(300), vector(300)]) == 0
+
+
+@pytest.mark.parametrize("expected", [vector(300), vector(300, np.nextafter(300, 301, dtype="f"))])
+def test_an_answer_that_does_not_deviate_is_compared_by_its_size(expected: Any) -> None:
+    """One number, or one that was computed twice: an error has nothing else to stand against."""
+    got = {"y": expected["y"] * np.float32(0.9)}
+
+    assert score(expected, got, RELATIVE) == pytest.approx(0.9)
+
+
+def test_an_empty_answer_is_right() -> None:
+    """A detector may find nothing in any sample."""
+    assert score({"y": np.zeros((0, 4))}, {"y": np.zeros((0, 4))}, RELATIVE) == 1
+
+
+def test_samples_that_get_one_answer_are_noticed() -> None:
+    """They would let pass any form that always gives it."""
+    assert are_alike([vector(1, 2)] * 3)
+    assert not are_alike([vector(1, 2)])
+    assert not are_alike([vector(1, 2), vector(1, 2), vector(1, 3)])
 
 
 def test_an_answer_of_nothing_but_zeros_is_right_only_if_the_other_is() -> None:
@@ -89,12 +141,12 @@ def test_an_answer_of_nothing_but_zeros_is_right_only_if_the_other_is() -> None:
 
 def test_a_probability_a_row_is_no_mask() -> None:
     """A classifier of two classes has one channel in 0 to 1, and no picture."""
-    assert choose_measure([vector(0.7)], {}).name == RELATIVE
+    assert choose_measure([vector(0.7)], {}, ALL).name == RELATIVE
 
 
 def test_a_tolerance_of_ones_own_takes_the_place_of_one_default() -> None:
     """The others stay."""
-    tolerance = choose_measure([mask(0.9, 0.1)], {"int8": 0.5}).tolerance
+    tolerance = choose_measure([mask(0.9, 0.1)], {"int8": 0.5}, ALL).tolerance
 
     assert tolerance == {"f32": 0.995, "bf16": 0.99, "int8": 0.5}
 
@@ -102,7 +154,7 @@ def test_a_tolerance_of_ones_own_takes_the_place_of_one_default() -> None:
 def test_a_model_whose_own_answers_are_not_finite_cannot_be_compared_with() -> None:
     """The samples that were made up do not suit it: its owner has better ones."""
     with pytest.raises(CompileError, match="answer y to a sample is not finite.*calibration"):
-        choose_measure([vector(np.nan)], {})
+        choose_measure([vector(np.nan)], {}, ALL)
 
 
 def test_a_metric_of_ones_own_is_loaded_from_the_archive(tmp_path: Path) -> None:
@@ -113,12 +165,23 @@ def test_a_metric_of_ones_own_is_loaded_from_the_archive(tmp_path: Path) -> None
     )
 
     metric = load_metric("code/m.py:close", tmp_path)
-    measure = choose_measure([vector(1)], {"f32": 0.5}, metric)
+    measure = choose_measure([vector(1)], {"f32": 0.5}, ["f32"], metric)
 
     assert measure.score([vector(1)], [vector(0.75)]) == pytest.approx(0.75)
     assert measure.tolerance == {"f32": 0.5}
-    with pytest.raises(CompileError, match="needs a tolerance"):
-        choose_measure([vector(1)], {}, metric)
+
+
+def test_a_metric_of_ones_own_needs_a_tolerance_for_all_that_is_tried() -> None:
+    """Where a default would be, nobody knows: it may count decibels, or errors below zero."""
+    with pytest.raises(CompileError, match="needs a tolerance for each.*has none for bf16, int8:"):
+        choose_measure([vector(1)], {"f32": 60}, ALL, lambda *_: 1.0)
+
+    with pytest.raises(CompileError, match="has none for f32:"):
+        choose_measure([vector(1)], {}, ["f32"], lambda *_: 1.0)
+
+    assert choose_measure([vector(1)], {"f32": 60}, ["f32"], lambda *_: 1.0).tolerance == {
+        "f32": 60
+    }
 
 
 @pytest.mark.parametrize(
@@ -151,4 +214,4 @@ def test_a_metric_that_fails_is_the_users_to_mend(tmp_path: Path) -> None:
     metric = load_metric("m.py:f", tmp_path)
 
     with pytest.raises(CompileError, match="m.py:f failed: KeyError"):
-        Measure("own", metric, {}).score([vector(1)], [vector(1)])
+        Measure("own", mean_of(metric), {}).score([vector(1)], [vector(1)])
