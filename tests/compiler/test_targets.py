@@ -1,11 +1,15 @@
 """What a job makes for this machine, for others, and for GPUs."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import numpy as np
 import pytest
 from tests.compiler.conftest import SHAPE, Compiled, Compiler, Models, ask, pictures
 
 from windtunnel.compiler import trial
 from windtunnel.compiler.errors import CompileError
+from windtunnel.compiler.sources import SavedModel
 from windtunnel.compiler.targets import parse_target
 from windtunnel.core import processor
 from windtunnel.serving.engines.engine import Engine, Threads
@@ -162,6 +166,39 @@ def test_a_gpu_gets_onnx_that_answers_as_tensorflow_does(
         inputs = pictures(*shape)
         got, expected = ask(compiled.load(), inputs=inputs), ask(tensorflow, inputs=inputs)
         assert np.allclose(got["outputs"], expected["outputs"], atol=1e-4)
+
+
+def test_a_conversion_that_lost_a_shape_is_done_again(
+    models: Models, compiler: Compiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """tf2onnx does so one time in twenty, and a job that may fail is none to build on."""
+    import onnx
+
+    convert, calls = SavedModel.to_onnx, []
+
+    def to_onnx(source: SavedModel, path: Path) -> Mapping[str, str]:
+        names = convert(source, path)
+        calls.append(path)
+        if len(calls) == 1:
+            model = onnx.load(path)
+            (output,) = model.graph.output
+            axes = onnx.helper.make_tensor("axes", onnx.TensorProto.INT64, [1], [0])
+            model.graph.initializer.append(axes)
+            for node in model.graph.node:
+                node.output[:] = ["lost" if each == output.name else each for each in node.output]
+            lost = onnx.helper.make_node("Unsqueeze", ["lost", "axes"], [output.name])
+            model.graph.node.append(lost)
+            output.type.tensor_type.ClearField("shape")
+            onnx.save(model, path)
+        return names
+
+    monkeypatch.setattr(SavedModel, "to_onnx", to_onnx)
+    compiled = compiler(
+        models.masks, target="ml_g5", data_input_config=SHAPE, options={"tolerance": {"f32": 0.9}}
+    )
+
+    assert len(calls) >= 2
+    assert compiled.candidate("onnx f32")["is_right"]
 
 
 def test_a_gpu_gets_no_form_that_was_not_asked_for(models: Models, compiler: Compiler) -> None:
