@@ -132,7 +132,7 @@ def _ratios(demand: Demand) -> list[str]:
         rows.append(
             f"| {text} | {setups[choice.index].name} | {chosen.fitted.share_over:.2%} | "
             f"{chosen.rest.share_over:.2%} | {chosen.rest.instance_hours:,.0f} | "
-            f"{found.instance_hours:,.0f} | "
-            f"{chosen.rest.instance_hours / found.instance_hours:.2f} |"
+            f"{found.least_hours:,.0f} | "
+            f"{chosen.rest.instance_hours / found.least_hours:.2f} |"
         )
     return rows
