@@ -157,7 +157,9 @@ def test_a_ramp_scales_out_a_calm_scales_in_and_no_request_fails(
     activities = _activities(there, resource_id)
 
     assert load.failures == []
-    assert activities[-1]["Description"] == "Setting desired instance count to 4."
+    told = [each["Description"] for each in activities]
+    # At once, or by way of 3, where the last of the three seconds had fewer requests.
+    assert "Setting desired instance count to 4." in told
     assert activities[0]["Description"] == "Setting desired instance count to 1."
     assert "-AlarmHigh-" in activities[-1]["Cause"]
     assert "-AlarmLow-" in activities[0]["Cause"]
