@@ -125,6 +125,11 @@ class Alarm:
         return self._said[-1] if self._said else self._newest
 
     @property
+    def newest_start_s(self) -> float | None:
+        """When the newest period began; None where none was seen, or somebody said what was."""
+        return None if self._said or self.period is None else self.period * self.rule.period_s
+
+    @property
     def has_real_breach(self) -> bool:
         """Whether as many real data points breach as the rule asks for, none of them filled in."""
         if self._said:

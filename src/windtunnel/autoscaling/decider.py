@@ -271,12 +271,10 @@ class Decider:
 
     def _counted(self, alarm: Alarm, capacity: int) -> int:
         """Return the capacity that an alarm's newest data point is held against."""
-        memory = self.memory
-        if memory.previous is None:
+        previous, start_s = self.memory.previous, alarm.newest_start_s
+        if previous is None or start_s is None or start_s >= self.memory.fulfilled_s:
             return capacity
-        assert alarm.period is not None, "an alarm that is in ALARM has seen a period"
-        is_before = alarm.period * alarm.rule.period_s < memory.fulfilled_s
-        return memory.previous if is_before else capacity
+        return previous
 
     def _tracked_in(self, capacity: int, held: list[Held]) -> _Proposal | None:
         """Return what all tracking policies that may scale in agree on, None where one does not."""

@@ -96,3 +96,21 @@ def test_an_alarm_that_is_set_off_by_hand_with_data_scales(play: Play) -> None:
 
     assert played.sagemaker.asked == [3]
     assert "by-hand in state ALARM triggered policy out" in played.activities()[0]["cause"]
+
+
+def test_an_alarm_is_set_off_by_hand_between_a_restart_and_its_first_look(play: Play) -> None:
+    """What is said to have been seen is about the instances there are, not those before a change."""
+    played = play()
+    played.register()
+    high = played.track(60.0)["alarms"][0]["alarm_name"]
+    played.minutes(3, 100)
+    assert played.sagemaker.asked == [2]
+    played.round()
+    played.restart()
+    # A number of so many digits is JSON, and no data point.
+    data = json.dumps({"recentDatapoints": [10**400, 120.0]})
+    words = {"alarm_name": high, "state_reason": "a try", "state_reason_data": data}
+    played.ask("SetAlarmState", state_value="ALARM", **words)
+    played.round()
+
+    assert played.sagemaker.asked == [2, 4]
