@@ -50,7 +50,7 @@ class Scaler:
         # Why an alarm in breach was last without effect, by resource.
         self._held: dict[str, tuple[str, NotScaledReason]] = {}
         self._seen_s = 0.0
-        # The config of each target's endpoint, as it was last seen in service.
+        # The config by which each target's endpoint last became what it is.
         self._configs: dict[str, str] = {}
 
     def open(self) -> None:
@@ -64,8 +64,7 @@ class Scaler:
         """Do everything that is due now."""
         async with self._book.lock:
             now_s = self._clock.now_s()
-            await self._deregister_gone()
-            await self._follow_updates()
+            await self._follow_endpoints()
             looked = await self._book.alarms.look(now_s)
             self._refresh()
             await self._see_to_pending(now_s)
@@ -90,7 +89,11 @@ class Scaler:
             }
             self._versions = versions
 
-    async def _deregister_gone(self) -> None:
+    async def _follow_endpoints(self) -> None:
+        """Deregister what cannot scale any more, and look at the bounds of what was updated.
+
+        An update leaves as many instances as its config says, within a target's bounds or not.
+        """
         for target in self._book.targets.all():
             endpoint = self._endpoints.endpoint(target.endpoint_name)
             if (
@@ -101,12 +104,6 @@ class Scaler:
                 or serving_of(endpoint, target.variant_name) is None
             ):
                 await self._book.deregister(target)
-
-    async def _follow_updates(self) -> None:
-        """Bring what an update of its endpoint left outside a target's bounds back into them."""
-        for target in self._book.targets.all():
-            endpoint = self._endpoints.endpoint(target.endpoint_name)
-            if endpoint is None or endpoint.status is not EndpointStatus.IN_SERVICE:
                 continue
             before = self._configs.get(target.resource_id)
             self._configs[target.resource_id] = endpoint.config_name

@@ -4,6 +4,9 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from windtunnel.cloud.sagemaker.lifecycle import Event
+from windtunnel.cloud.sagemaker.records import Change
+
 # The fixture's types live in conftest.py, which no module can import.
 Play = Any
 
@@ -99,7 +102,7 @@ def test_an_alarm_that_is_set_off_by_hand_with_data_scales(play: Play) -> None:
 
 
 def test_an_alarm_is_set_off_by_hand_between_a_restart_and_its_first_look(play: Play) -> None:
-    """What is said to have been seen is about the instances there are, not those before a change."""
+    """What is said to have been seen is about the instances there are, not those before."""
     played = play()
     played.register()
     high = played.track(60.0)["alarms"][0]["alarm_name"]
@@ -114,3 +117,22 @@ def test_an_alarm_is_set_off_by_hand_between_a_restart_and_its_first_look(play: 
     played.round()
 
     assert played.sagemaker.asked == [2, 4]
+
+
+def test_an_update_that_a_restart_finds_under_way_is_followed_too(play: Play) -> None:
+    """Its end is seen by a cloud that did not see its beginning."""
+    played = play()
+    played.sagemaker.make(count=3)
+    played.register(2, 4)
+    played.round()
+    endpoint = played.sagemaker.endpoints["e"]
+    change = Change("deployment", "d", endpoint.variants, 0.0)
+    updating = endpoint.after(Event.UPDATE_REQUESTED, 0.0, change=change)
+    played.sagemaker.endpoints["e"] = updating
+    played.restart()
+    played.round()
+    played.sagemaker.endpoints["e"] = endpoint
+    _updated(played, 1)
+    played.round()
+
+    assert played.sagemaker.asked == [2]
