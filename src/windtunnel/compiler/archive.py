@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from windtunnel.compiler.errors import CompileError
 from windtunnel.core import limits
 from windtunnel.core.archive import unpack as unpacking
-from windtunnel.core.archive.contents import ArchiveError, ArchiveLimits
+from windtunnel.core.archive.contents import ArchiveLimits, UnpackError
 from windtunnel.serving.compiled import MANIFEST
 from windtunnel.serving.models import SAVED_MODEL
 
@@ -43,7 +43,7 @@ def unpack(archive: Path, directory: Path) -> None:
         with archive.open("rb") as file:
             unpacking.check_kind(file.peek())
             unpacking.unpack(file, directory, bounds)
-    except ArchiveError as error:
+    except UnpackError as error:
         raise CompileError(f"The archive {archive.name} cannot be used: {error.reason}.") from error
     except OSError as error:
         raise CompileError(f"The archive {archive.name} cannot be unpacked: {error}.") from error

@@ -32,7 +32,7 @@ from windtunnel.cloud.fleet.model_data import Form, ModelDataError
 from windtunnel.cloud.foundation.s3 import unix
 from windtunnel.core import limits
 from windtunnel.core.archive import unpack
-from windtunnel.core.archive.contents import ArchiveError, ArchiveLimits
+from windtunnel.core.archive.contents import ArchiveLimits, UnpackError
 from windtunnel.core.lifeline import join_parent
 
 INCOMING_PREFIX = ".incoming-"
@@ -100,7 +100,7 @@ def _fetch_archive(
         try:
             unpack.check_kind(source.peek())
             contents = unpack.unpack(io.BufferedReader(source), incoming, archive_limits)
-        except ArchiveError as error:
+        except UnpackError as error:
             shown = f"s3://{bucket}/{key}"
             raise ModelDataError(
                 f"The archive {shown} cannot be used: {error.reason}.", is_unusable=True
@@ -132,7 +132,7 @@ def _fetch_objects(
         raise ModelDataError(f"There is {what} {shown}.")
     try:
         contents, paths = listing.plan(objects, prefix, archive_limits)
-    except ArchiveError as error:
+    except UnpackError as error:
         raise ModelDataError(
             f"The model data {shown} cannot be used: {error.reason}.", is_unusable=True
         ) from error

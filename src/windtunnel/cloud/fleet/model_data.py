@@ -3,13 +3,13 @@
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from windtunnel.core.archive.contents import ArchiveError, show
+from windtunnel.core.archive.contents import UnpackError, show
 
 # How an object of S3 becomes files: unpacked, as it is, or all that begin with a prefix.
 Form = Literal["archive", "object", "prefix"]
 
 
-class ModelDataError(ArchiveError):
+class ModelDataError(UnpackError):
     """Model data that cannot be used, with a reason that a person can act on."""
 
     def __init__(self, reason: str, *, is_unusable: bool = False) -> None:

@@ -25,7 +25,7 @@ _PART_BYTES_MAX = 255
 _SHOWN_CHARACTERS_MAX = 120
 
 
-class ArchiveError(Exception):
+class UnpackError(Exception):
     """What cannot be unpacked, with a reason that a person can act on: "it is …"."""
 
     def __init__(self, reason: str) -> None:
@@ -67,7 +67,7 @@ class Contents:
         """Take up one more member; return where it belongs, or say why it cannot be."""
         self.member_count += 1
         if self.member_count > self.limits.member_count_max:
-            raise ArchiveError(
+            raise UnpackError(
                 f"it holds more than {self.limits.member_count_max:,} files and folders"
             )
         path = split_name(member.name)
@@ -88,7 +88,7 @@ class Contents:
             self._admit_link(member)
             self.links[path] = member.link_target
         else:
-            raise ArchiveError(
+            raise UnpackError(
                 f"{show(member.name)} is neither a file nor a folder nor a link "
                 "(a device, a pipe or a sparse file)"
             )
@@ -103,25 +103,25 @@ class Contents:
         for depth in range(1, len(path)):
             parent = path[:depth]
             if parent in self.links:
-                raise ArchiveError(f"{show(name)} lies behind a link")
+                raise UnpackError(f"{show(name)} lies behind a link")
             if parent in self.files:
-                raise ArchiveError(f"{show(name)} lies inside a file")
+                raise UnpackError(f"{show(name)} lies inside a file")
             self.directories.add(parent)
 
     def _admit_place(self, path: Path, name: str, same_kind: "set[Path] | dict[Path, str]") -> None:
         # A later member replaces an earlier one of its kind, as in every tar.
         taken = path in self.files or path in self.directories or path in self.links
         if taken and path not in same_kind:
-            raise ArchiveError(f"{show(name)} appears twice, as different kinds of thing")
+            raise UnpackError(f"{show(name)} appears twice, as different kinds of thing")
 
     def _admit_size(self, member: Member) -> None:
         self.size_bytes += member.size_bytes
         if member.size_bytes < 0 or self.size_bytes > self.limits.unpacked_bytes_max:
-            raise ArchiveError(f"it unpacks to more than {self.limits.unpacked_bytes_max:,} bytes")
+            raise UnpackError(f"it unpacks to more than {self.limits.unpacked_bytes_max:,} bytes")
 
     def _admit_hard_link(self, member: Member) -> None:
         if split_name(member.link_target) not in self.files:
-            raise ArchiveError(
+            raise UnpackError(
                 f"{show(member.name)} is a hard link to {show(member.link_target)}, "
                 "which is no earlier file of the archive"
             )
@@ -130,9 +130,9 @@ class Contents:
         target = member.link_target
         length_bytes = len(os.fsencode(target))
         if not 0 < length_bytes <= limits.ARCHIVE_NAME_BYTES_MAX or "\0" in target:
-            raise ArchiveError(f"{show(member.name)} is a link to no possible name")
+            raise UnpackError(f"{show(member.name)} is a link to no possible name")
         if len(self.links) >= self.limits.link_count_max:
-            raise ArchiveError(f"it holds more than {self.limits.link_count_max:,} links")
+            raise UnpackError(f"it holds more than {self.limits.link_count_max:,} links")
 
     def _follow(self, path: Path, target: str) -> None:
         shown = f"the link {show('/'.join(path))} -> {show(target)}"
@@ -142,19 +142,19 @@ class Contents:
         while todo:
             part = todo.popleft()
             if part.startswith("/"):
-                raise ArchiveError(f"{shown} leads to an absolute path")
+                raise UnpackError(f"{shown} leads to an absolute path")
             if "/" in part:
                 todo.extendleft(reversed([piece for piece in part.split("/") if piece]))
             elif part == "..":
                 if not here:
-                    raise ArchiveError(f"{shown} leads out of its folder")
+                    raise UnpackError(f"{shown} leads out of its folder")
                 here.pop()
             elif part not in {"", "."}:
                 here.append(part)
                 if (onward := self.links.get(tuple(here))) is not None:
                     hops += 1
                     if hops > _LINK_HOPS_MAX:
-                        raise ArchiveError(f"{shown} leads in circles")
+                        raise UnpackError(f"{shown} leads in circles")
                     here.pop()
                     todo.appendleft(onward)
 
@@ -162,18 +162,18 @@ class Contents:
 def split_name(name: str) -> Path:
     """Return a member's name as the folders and the file it names, all inside the archive."""
     if len(os.fsencode(name)) > limits.ARCHIVE_NAME_BYTES_MAX:
-        raise ArchiveError(
+        raise UnpackError(
             f"the name {show(name)} is longer than {limits.ARCHIVE_NAME_BYTES_MAX:,} bytes"
         )
     if "\0" in name:
-        raise ArchiveError(f"the name {show(name)} holds a zero byte")
+        raise UnpackError(f"the name {show(name)} holds a zero byte")
     if name.startswith("/"):
-        raise ArchiveError(f"{show(name)} is an absolute path")
+        raise UnpackError(f"{show(name)} is an absolute path")
     parts = tuple(part for part in name.split("/") if part not in {"", "."})
     if ".." in parts:
-        raise ArchiveError(f"{show(name)} leads out of its folder")
+        raise UnpackError(f"{show(name)} leads out of its folder")
     if any(len(os.fsencode(part)) > _PART_BYTES_MAX for part in parts):
-        raise ArchiveError(f"the name {show(name)} has a part longer than {_PART_BYTES_MAX} bytes")
+        raise UnpackError(f"the name {show(name)} has a part longer than {_PART_BYTES_MAX} bytes")
     return parts
 
 

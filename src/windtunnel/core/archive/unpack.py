@@ -2,7 +2,7 @@
 
 Every member passes `contents.Contents` first. Python's own extraction filters are not relied on:
 they came with 3.11.4, Debian 12 has 3.11.2, and holes were found in them later. What is written is
-read-only, since instances of any endpoint share it.
+read-only: what is unpacked once may serve many, as instances of any endpoint share a model.
 """
 
 import gzip
@@ -15,11 +15,11 @@ from typing import IO
 
 from windtunnel.core import limits
 from windtunnel.core.archive.contents import (
-    ArchiveError,
     ArchiveLimits,
     Contents,
     Kind,
     Member,
+    UnpackError,
     split_name,
 )
 
@@ -71,7 +71,7 @@ class _Unpacked:
         piece = self._stream.read(size)
         self._count_bytes += len(piece)
         if self._count_bytes > self._bytes_max:
-            raise ArchiveError(f"it unpacks to more than {self._bytes_max:,} bytes")
+            raise UnpackError(f"it unpacks to more than {self._bytes_max:,} bytes")
         return piece
 
     def drain(self) -> None:
@@ -83,7 +83,7 @@ class _Unpacked:
 def unpack(stream: IO[bytes], into: Path, archive_limits: ArchiveLimits) -> Contents:
     """Unpack a stream of a tar.gz into an empty folder; return what it held.
 
-    Raises `ArchiveError` for every archive that is not whole and harmless; what was written
+    Raises `UnpackError` for every archive that is not whole and harmless; what was written
     until then is the caller's to remove.
     """
     try:
@@ -100,14 +100,14 @@ def unpack(stream: IO[bytes], into: Path, archive_limits: ArchiveLimits) -> Cont
                 contents = _write_members(archive, into, archive_limits)
             bounded.drain()
     except (EOFError, zlib.error) as error:
-        raise ArchiveError(f"it is cut off or damaged ({error})") from error
+        raise UnpackError(f"it is cut off or damaged ({error})") from error
     except (gzip.BadGzipFile, tarfile.TarError) as error:
-        raise ArchiveError(f"it is damaged, or not a tar.gz ({error})") from error
+        raise UnpackError(f"it is damaged, or not a tar.gz ({error})") from error
     except (ValueError, ArithmeticError, LookupError, RecursionError) as error:
         # What tarfile lets slip for headers made to confuse it.
-        raise ArchiveError(f"a header in it is damaged ({type(error).__name__})") from error
+        raise UnpackError(f"a header in it is damaged ({type(error).__name__})") from error
     if not contents.files:
-        raise ArchiveError("it holds no file")
+        raise UnpackError("it holds no file")
     return contents
 
 
@@ -184,11 +184,11 @@ def remove(folder: Path) -> None:
 def check_kind(first: bytes) -> None:
     """Refuse what its first block shows to be no gzip, with the name of what it is."""
     if not first:
-        raise ArchiveError("it is empty")
+        raise UnpackError("it is empty")
     if first.startswith(_GZIP_MAGIC):
         return
     if first[_TAR_MAGIC_OFFSET:].startswith(_TAR_MAGIC):
-        raise ArchiveError("it is a tar, but not gzipped (make it with `tar czf`)")
+        raise UnpackError("it is a tar, but not gzipped (make it with `tar czf`)")
     if first.startswith(_ZIP_MAGIC):
-        raise ArchiveError("it is a zip, not a tar.gz (make it with `tar czf`)")
-    raise ArchiveError("it is not a tar.gz")
+        raise UnpackError("it is a zip, not a tar.gz (make it with `tar czf`)")
+    raise UnpackError("it is not a tar.gz")
