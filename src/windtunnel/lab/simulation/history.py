@@ -17,7 +17,6 @@ from windtunnel.autoscaling.timeline import Demand
 from windtunnel.core.errors import NotReadyError, UsageError
 from windtunnel.lab import refusals
 from windtunnel.lab.scaling import DESIRED, DIMENSION, NAMESPACE
-from windtunnel.lab.simulation import policies
 from windtunnel.lab.simulation.traces import ReadTrace
 from windtunnel.lab.target import Target
 
@@ -253,8 +252,7 @@ def _words(
     steps = [each for each in words["ScalingPolicies"] if each["PolicyType"] == "StepScaling"]
     names = [alarm["AlarmName"] for each in steps for alarm in each.get("Alarms", [])]
     if names:
-        alarms = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
-        words["MetricAlarms"] = [policies.put_words(alarm) for alarm in alarms]
+        words["MetricAlarms"] = cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]
     # Moments as JSON has them.
     plain: dict[str, Any] = json.loads(json.dumps(words, default=lambda each: each.isoformat()))
     return plain

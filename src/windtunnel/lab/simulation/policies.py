@@ -59,12 +59,6 @@ _ANSWERED = frozenset(
         "PredictedCapacity",
     }
 )
-_ALARM_ANSWERED = frozenset(
-    {
-        *("AlarmArn", "AlarmConfigurationUpdatedTimestamp", "EvaluationState", "StateValue"),
-        *("StateReason", "StateReasonData", "StateUpdatedTimestamp", "StateTransitionedTimestamp"),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -169,10 +163,11 @@ def _name(asked: Asked) -> str | None:
 
 
 def put_words(alarm: Words) -> dict[str, Any]:
-    """Return what of an alarm that DescribeAlarms answered PutMetricAlarm would take."""
+    """Return an alarm without what DescribeAlarms answers and PutMetricAlarm does not take."""
     model = botocore.session.get_session().get_service_model("cloudwatch")
-    shape: Any = model.shape_for("PutMetricAlarmInput")
-    return {key: value for key, value in alarm.items() if key in shape.members}
+    answered: Any = model.shape_for("MetricAlarm")
+    taken: Any = model.shape_for("PutMetricAlarmInput")
+    return _without(alarm, frozenset(answered.members) - frozenset(taken.members))
 
 
 def _words(path: Path) -> dict[str, Any]:
@@ -214,7 +209,7 @@ def _asked(
     policies = [_without(each, _ANSWERED) for each in words.get("ScalingPolicies") or []]
     if not policies:
         raise UsageError("it has no scaling policy.")
-    alarms = [_without(each, _ALARM_ANSWERED) for each in words.get("MetricAlarms") or []]
+    alarms = [put_words(each) for each in words.get("MetricAlarms") or []]
     for alarm in alarms:
         definitions.check("cloudwatch", "PutMetricAlarmInput", alarm)
     old_id = _old_resource(told, policies, alarms)
