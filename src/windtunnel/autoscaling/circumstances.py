@@ -52,6 +52,9 @@ HIGH_RESOLUTION_DELAY = Range(10.0, 20.0, "guess: nothing is published for metri
 # second; a change took 0.25 to 1.1 s under load (benchmarks/RESULTS.md, "Live auto scaling").
 LOCAL_METRIC_DELAY = Range(0.5, 0.75, "the local cloud, which looks half a second after a minute")
 LOCAL_CHANGE = Range(0.25, 1.1, "the local cloud: changes under load, benchmarks/RESULTS.md")
+# How late a metric is, how long a start-up and a removal take.
+ON_AWS = (METRIC_DELAY, START_UP, REMOVAL)
+IN_LOCAL_CLOUD = (LOCAL_METRIC_DELAY, LOCAL_CHANGE, LOCAL_CHANGE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ def plan(demand: Demand, circumstances: Circumstances, bounds: Bounds, over_max:
             least = max(least, one.hours + price * (one.over - over_max))
         for one, decade in zip(found, decades.tolist(), strict=True):
             if one.over > over_max:
-                low = max(low, decade)
+                low = decade
                 continue
             if one.hours <= best.hours:
                 best = one
@@ -130,13 +130,13 @@ def _plans(demand: Demand, fleet: _Fleet, prices: Floats) -> list[_Found]:
     """Return the cheapest plan at each price of a missed request."""
     levels, each, start, stop = fleet.levels, fleet.each, fleet.start, fleet.stop
     below = each * np.arange(levels)
-    forced = np.arange(levels) < fleet.always
     count, shape = len(demand.counts), (len(prices), levels)
     column = prices[:, np.newaxis]
     came_on: npt.NDArray[np.bool_] = np.empty((count, *shape), dtype=bool)
     kept_off: npt.NDArray[np.bool_] = np.empty((count, *shape), dtype=bool)
     # Whatever is there as the trace begins was there before: nobody pays for that start.
-    on, off = np.zeros(shape), np.broadcast_to(np.where(forced, _NEVER, 0.0), shape)
+    on, off = np.zeros(shape), np.zeros(shape)
+    off[:, : fleet.always] = _NEVER
     for step, requests in enumerate(demand.counts.tolist()):
         from_off, from_on = off + start, on + stop
         np.less(from_off, on, out=came_on[step])

@@ -1,6 +1,5 @@
 """The options of `windtunnel simulate`: what is played, what is taken as given, what is varied."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -129,15 +128,8 @@ class Around:
         service_s = capacity.service_s
         if self.service_time is not None:
             service_s = parse_duration(self.service_time, "service time")
-        delay, start_up, removal = (
-            (circumstances.METRIC_DELAY, circumstances.START_UP, circumstances.REMOVAL)
-            if not is_instant
-            else (
-                circumstances.LOCAL_METRIC_DELAY,
-                circumstances.LOCAL_CHANGE,
-                circumstances.LOCAL_CHANGE,
-            )
-        )
+        usual = circumstances.IN_LOCAL_CLOUD if is_instant else circumstances.ON_AWS
+        delay, start_up, removal = usual
         return circumstances.Circumstances(
             capacity.rps,
             _range(self.metric_delay, "--metric-delay", delay),
@@ -268,11 +260,12 @@ def _numbers(text: str, name: str) -> list[float]:
         found = [float(each) for each in text.split(",")]
     except ValueError:
         raise UsageError(f"{name} {text!r} is not a list of numbers: write 50,60,70.") from None
-    if "cooldown" in name and any(each != int(each) for each in found if math.isfinite(each)):
-        raise UsageError(f"{name} {text!r}: AWS takes cooldowns of whole seconds only.")
-    least = 0 if "cooldown" in name else 1e-9
+    is_cooldown = "cooldown" in name
+    least = 0 if is_cooldown else 1e-9
     if not all(least <= each < float("inf") for each in found):
         raise UsageError(f"{name} {text!r} has a value that makes no sense there.")
+    if is_cooldown and not all(map(float.is_integer, found)):
+        raise UsageError(f"{name} {text!r}: AWS takes cooldowns of whole seconds only.")
     return found
 
 
