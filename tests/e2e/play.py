@@ -34,9 +34,7 @@ def client_of(cloud: CloudProcess, service: str, **options: Any) -> Any:
     )
 
 
-_ONE_SLOT = """
-import http.server, os, signal, threading, time
-slot = threading.Lock()
+_SERVER = """
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
@@ -48,14 +46,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
     def do_GET(self): self.answer(b"")
     def do_POST(self):
-        self.rfile.read(int(self.headers["content-length"]))
-        with slot:
-            time.sleep(SERVICE_S)
-        self.answer(b"done")
+        self.answer(respond(self.rfile.read(int(self.headers["content-length"]))))
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
 http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 """
+
+
+def server(respond: str) -> str:
+    """Return a server that answers with what `respond`, of which this is the source, returns."""
+    return f"import http.server, os, signal, threading, time\n{respond}\n{_SERVER}"
 
 
 def one_slot(service_s: float) -> str:
@@ -63,7 +63,13 @@ def one_slot(service_s: float) -> str:
 
     Four instances of it have four times the capacity on any machine.
     """
-    return f"SERVICE_S = {service_s}\n{_ONE_SLOT}"
+    return server(f"""
+slot = threading.Lock()
+def respond(body):
+    with slot:
+        time.sleep({service_s})
+    return b"done"
+""")
 
 
 class Maker:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.e2e.play import Client, Maker, client_of, invoke
+from tests.e2e.play import Client, Maker, client_of, invoke, server
 from tests.serving.harness import request
 
 from windtunnel.cli.cloud_process import CloudProcess, running_cloud
@@ -16,22 +16,7 @@ from windtunnel.core.home import Home
 
 pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 
-_SERVER = """
-import http.server, os
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self): self.answer(b"")
-    def do_POST(self):
-        self.rfile.read(int(self.headers["content-length"]))
-        self.answer(b"[1]")
-    def answer(self, body):
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-address = ("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"]))
-http.server.ThreadingHTTPServer(address, Handler).serve_forever()
-"""
+_SERVER = server("def respond(body): return b'[1]'")
 
 
 def _sums(cloud: CloudProcess, namespace: str, name: str, **dimensions: str) -> list[float]:

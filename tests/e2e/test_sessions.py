@@ -11,24 +11,13 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from tests.e2e.play import Client, Maker, client_of, invoke
+from tests.e2e.play import Client, Maker, client_of, invoke, server
 
 from windtunnel.cli.cloud_process import CloudProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 
-ECHO = """
-import http.server, os
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self): self.answer(b"")
-    def do_POST(self): self.answer(self.rfile.read(int(self.headers["Content-Length"])))
-    def answer(self, body):
-        self.send_response(200); self.send_header("Content-Length", str(len(body)))
-        self.end_headers(); self.wfile.write(body)
-port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
-http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
-"""
+ECHO = server("def respond(body): return body")
 TRUST = json.dumps(
     {
         "Version": "2012-10-17",

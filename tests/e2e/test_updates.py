@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.e2e.play import IMAGE, ROLE, Client, Maker, invoke
+from tests.e2e.play import IMAGE, ROLE, Client, Maker, invoke, server
 from tests.serving.harness import request, wait_until
 
 from windtunnel.cli.cloud_process import CloudProcess
@@ -18,25 +18,11 @@ from windtunnel.cli.cloud_process import CloudProcess
 pytestmark = [pytest.mark.slow, pytest.mark.cloud]
 
 # A server that answers with its version, after a moment in which it can be told to end.
-_SERVER = """
-import http.server, os, signal, sys, time
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def log_message(self, *args): pass
-    def answer(self, body):
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def do_GET(self): self.answer(b"")
-    def do_POST(self):
-        self.rfile.read(int(self.headers["content-length"]))
-        time.sleep(0.02)
-        self.answer(os.environ["VERSION"].encode())
-signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-port = int(os.environ["SAGEMAKER_BIND_TO_PORT"])
-http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
-"""
+_SERVER = server("""
+def respond(body):
+    time.sleep(0.02)
+    return os.environ["VERSION"].encode()
+""")
 
 
 class Caller:
